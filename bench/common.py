@@ -1,0 +1,81 @@
+"""What the bench scripts share: who measured, how to time side by side, how a row is kept.
+
+    from common import machine_info, time_side_by_side, add_row
+    t = time_side_by_side(dict(ours=f, theirs=g), n=200)    # seconds, medians, alternating
+    add_row('loss.csv', dict(**machine_info(), shape='64x100', ours_ms=t['ours']*1e3))
+"""
+import csv, datetime, functools, os, platform, statistics, subprocess, time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).resolve().parent/'results'
+
+
+def _git(*args):
+    try: r = subprocess.run(['git', *args], cwd=ROOT, capture_output=True, text=True)
+    except OSError: return None
+    return r.stdout.strip() if r.returncode == 0 else None
+
+
+@functools.cache
+def commit():
+    """Short hash, with '-dirty' if anything else than the result tables (results/, bench/results/) is changed or untracked;
+    'none' without a commit. The tables are left out, or the row of one script would make the next script's '-dirty'."""
+    h = _git('rev-parse', '--short', 'HEAD')
+    if not h: return 'none'
+    return h + ('-dirty' if _git('status', '--porcelain', '--', '.', ':!bench/results', ':!results') else '')
+
+
+def cpu_name():
+    "The processor's own name, from /proc/cpuinfo where there is one"
+    try:
+        for l in Path('/proc/cpuinfo').read_text().splitlines():
+            if l.startswith('model name'): return l.split(':', 1)[1].strip()
+    except OSError: pass
+    return platform.processor() or platform.machine()
+
+
+def machine_info():
+    "date, commit, cpu, cores, gpu, python, torch, threads: the columns every row of a bench file starts with"
+    import torch
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    return dict(date=datetime.date.today().isoformat(), commit=commit(), cpu=cpu_name(), cores=cores,
+                gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else 'none',
+                python=platform.python_version(), torch=torch.__version__, threads=torch.get_num_threads())
+
+
+def _sync():
+    import torch
+    if torch.cuda.is_available(): torch.cuda.synchronize()
+
+
+def time_side_by_side(fns, n=50, warmup=5):
+    """Median seconds per call of each function in the dict `fns` (no arguments), alternating in one process.
+    Every round calls each function once, in an order that turns by one each round, so that a slow moment hits all alike."""
+    names = list(fns)
+    for _ in range(warmup):
+        for f in fns.values(): f()
+    times = {k: [] for k in names}
+    for i in range(n):
+        for k in names[i % len(names):] + names[:i % len(names)]:
+            _sync(); t0 = time.perf_counter()
+            fns[k]()
+            _sync(); times[k].append(time.perf_counter() - t0)
+    return {k: statistics.median(v) for k, v in times.items()}
+
+
+def add_row(csv_name, row):
+    "Append the dict `row` to bench/results/`csv_name`; new columns are added at the end, earlier rows leave them empty"
+    RESULTS.mkdir(exist_ok=True)
+    p, old, cols = RESULTS/csv_name, [], []
+    if p.exists():
+        with p.open(newline='') as f:
+            r = csv.DictReader(f); old, cols = list(r), list(r.fieldnames or [])
+    new = [k for k in row if k not in cols]
+    if p.exists() and not new:
+        with p.open('a', newline='') as f: csv.DictWriter(f, cols, lineterminator='\n').writerow(row)
+    else:
+        with p.open('w', newline='') as f:
+            w = csv.DictWriter(f, cols + new, restval='', lineterminator='\n')
+            w.writeheader(); w.writerows(old + [row])
+    return p

@@ -1,0 +1,124 @@
+#!/usr/bin/env python
+"""Look for what a green `nbdev_test` does not show, in every notebook under `nbs/`.
+
+    python tools/check_notebooks.py          # exit 1 with a list of what is wrong
+    python tools/check_notebooks.py --fix    # first mend titles and imports, as below
+
+- a saved output of type error: the reader sees a traceback;
+- text in the title cell beside the title and its `>` sentence: nbdev turns that cell into front matter and drops the rest
+  (`--fix` gives it a cell of its own);
+- an import in a cell that is neither exported nor the hidden import cell at the top: to document symbols nbdev runs the exported cells and
+  every cell that holds an import, whatever its flags, without the cells before it that it needs (`--fix` moves it to the import cell);
+- a linked name in backticks in a docment: nbdev writes the link's Markdown into the signature it shows (`--fix` takes the backticks away);
+- `skip_exec`: nbdev reports such a notebook as passed without running it.
+"""
+import ast, json, os, re, sys
+from pathlib import Path
+
+NBS = Path(__file__).resolve().parent.parent/'nbs'
+
+def src(cell): return ''.join(cell['source'])
+
+def split_title(s):
+    "A title cell as nbdev reads it, and the lines it would lose"
+    keep, lost = [], []
+    for l in s.splitlines():
+        head = not lost and (not l.strip() or re.match(r'#\s|>\s|-\s+[\w-]+:', l))
+        (keep if head else lost).append(l)
+    return '\n'.join(keep).strip(), '\n'.join(lost).strip('\n')
+
+def title_cell(nb): return next((i for i,c in enumerate(nb['cells']) if c['cell_type'] == 'markdown' and re.search(r'^#\s+\S', src(c), re.M)), None)
+
+def is_code(cell, *flags): return cell['cell_type'] == 'code' and (not flags or re.search(rf"^#\|\s*({'|'.join(flags)})\b", src(cell), re.M))
+
+def parse(s):
+    try: return ast.parse(re.sub(r'^\s*[%!].*$', 'pass', s, flags=re.M)).body
+    except SyntaxError: return []
+
+def is_import(o): return isinstance(o, (ast.Import, ast.ImportFrom))
+
+def import_cell(nb):
+    "The hidden cell at the top with the imports of the tests"
+    return next((c for c in nb['cells'] if is_code(c, 'hide') and any(map(is_import, parse(src(c))))), None)
+
+def stray_imports(nb):
+    "Cells nbdev would run for an import they hold"
+    if not any(is_code(c, 'export', 'exports') for c in nb['cells']): return
+    for i,c in enumerate(nb['cells']):
+        if not is_code(c) or is_code(c, 'export', 'exports', 'exporti', 'eval:') or c is import_cell(nb): continue
+        body = parse(src(c))
+        if any(is_import(n) for o in body for n in ast.walk(o)) and not all(map(is_import, body)): yield i,c,body
+
+def linked_comments(nb, lookup):
+    "Comments of exported cells in which nbdev would put a link"
+    for i,c in enumerate(nb['cells']):
+        if not is_code(c, 'export', 'exports'): continue
+        for n,l in enumerate(src(c).splitlines()):
+            comment = l.partition('#')[2]
+            if not l.startswith('#|') and any(lookup(m) for m in re.findall(r'`([^`\s]+?)(?:\(\))?`', comment)): yield i,n,l
+
+def problems(nb, lookup):
+    "What is wrong with one notebook, as short lines"
+    out = []
+    for i,c in enumerate(nb['cells']):
+        if any(o.get('output_type') == 'error' for o in c.get('outputs', [])): out.append(f'cell {i}: a saved error')
+    t = title_cell(nb)
+    if t is None: out.append('no title')
+    elif split_title(src(nb['cells'][t]))[1]: out.append(f'cell {t}: nbdev drops the text under the title; --fix gives it a cell of its own')
+    out += [f'cell {i}: an import below the top; nbdev runs this cell, alone, to document the notebook' for i,*_ in stray_imports(nb)]
+    out += [f'cell {i}: nbdev turns the backticks into a link inside the signature: {l.strip()}' for i,_,l in linked_comments(nb, lookup)]
+    if any('skip_exec' in src(c) for c in nb['cells'] if c['cell_type'] != 'code'): out.append('skip_exec: nbdev would pass it without running it')
+    return out
+
+def fix_title(nb):
+    t = title_cell(nb)
+    keep, lost = split_title(src(nb['cells'][t])) if t is not None else ('', '')
+    if not lost: return
+    cell = nb['cells'][t]
+    new = {**cell, 'source': lost.splitlines(keepends=True)}
+    if 'id' in cell: new['id'] = cell['id'][:6] + '01'
+    cell['source'] = keep.splitlines(keepends=True)
+    nb['cells'].insert(t+1, new)
+
+def fix_imports(nb):
+    "Move top-level imports to the import cell; one inside a function is left for its author"
+    top = import_cell(nb)
+    if top is None: return
+    for i,c,body in list(stray_imports(nb)):
+        lines, moved = src(c).splitlines(), []
+        for o in reversed([o for o in body if is_import(o)]):
+            here = lines[o.lineno-1:o.end_lineno]
+            if here[-1].rstrip().endswith(ast.unparse(o)) and here[0].startswith(('import', 'from')):   # nothing else on the line
+                moved[:0] = here
+                del lines[o.lineno-1:o.end_lineno]
+        have = src(top).splitlines()
+        last = max(o.end_lineno for o in parse(src(top)) if is_import(o))
+        have[last:last] = [o for o in moved if o not in have]
+        c['source'], top['source'] = ('\n'.join(o).splitlines(keepends=True) for o in (lines, have))
+
+def fix_comments(nb, lookup):
+    for i,n,l in list(linked_comments(nb, lookup)):
+        lines = src(nb['cells'][i]).splitlines()
+        code, hash, comment = lines[n].partition('#')
+        lines[n] = code + hash + re.sub(r'`([^`\s]+?)(\(\))?`', lambda m: m[1] + (m[2] or '') if lookup(m[1]) else m[0], comment)
+        nb['cells'][i]['source'] = '\n'.join(lines).splitlines(keepends=True)
+
+def main(args):
+    if set(args) - {'--fix'}: sys.exit(__doc__)
+    os.chdir(NBS)
+    from nbdev.doclinks import NbdevLookup
+    lookup = NbdevLookup().doc
+    files = sorted(p for p in NBS.rglob('*.ipynb') if not re.search(r'/[._]', p.relative_to(NBS.parent).as_posix()))
+    bad = []
+    for f in files:
+        nb = json.loads(f.read_text())
+        if args:
+            fix_title(nb); fix_imports(nb); fix_comments(nb, lookup)
+            if nb != json.loads(f.read_text()):
+                f.write_text(json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + '\n')
+                print(f'mended {f.name}')
+        bad += [f'{f.relative_to(NBS.parent)}: {o}' for o in problems(nb, lookup)]
+    if bad: print('\n'.join(bad)); sys.exit(1)
+    print(f'{len(files)} notebooks: no saved error, titles and imports in order')
+
+if __name__ == '__main__': main(sys.argv[1:])
