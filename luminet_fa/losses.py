@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['luminet_loss', 'kd_loss', 'lskd_loss', 'dkd_loss', 'LumiNetLoss', 'KDLoss', 'DKDLoss', 'LSKDLoss']
 
-# %% ../nbs/01_losses.ipynb #24e69096
+# %% ../nbs/01_losses.ipynb #d7b3d32e
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
-from .perception import autocast_off, perception
+from .perception import _standardise, autocast_off, perception
 
-# %% ../nbs/01_losses.ipynb #062913c8
+# %% ../nbs/01_losses.ipynb #c066181a
 def _pair(pred, teacher_pred):
     "Student and teacher logits in float32 (float64 stays), the teacher's detached"
     for n,z in dict(pred=pred, teacher_pred=teacher_pred).items():
@@ -22,33 +22,33 @@ def _pair(pred, teacher_pred):
     dt = torch.float64 if torch.float64 in (pred.dtype,teacher_pred.dtype) else torch.float32
     return pred.to(dt),teacher_pred.detach().to(dt)
 
-# %% ../nbs/01_losses.ipynb #7ab053d0
+# %% ../nbs/01_losses.ipynb #147047df
 def _positive(**kw):
     "Raise unless every value is above 0"
     for k,v in kw.items():
         if not v>0: raise ValueError(f"{k} must be positive, got {v}")
 
-# %% ../nbs/01_losses.ipynb #9b4b7985
-def _kl(z_s, z_t, T, scale):
-    "`scale` times KL(softmax(z_t/T) || softmax(z_s/T)), mean over positions"
-    kl = F.kl_div((z_s/T).log_softmax(1), (z_t/T).log_softmax(1), reduction='sum', log_target=True)
-    return kl*(scale*z_s.shape[1]/z_s.numel())
+# %% ../nbs/01_losses.ipynb #5709e144
+def _kl(a_s, a_t, scale):
+    "`scale` times KL(softmax(a_t) || softmax(a_s)), mean over positions"
+    kl = F.kl_div(a_s.log_softmax(1), a_t.log_softmax(1), reduction='sum', log_target=True)
+    return kl*(scale*a_s.shape[1]/a_s.numel())
 
-# %% ../nbs/01_losses.ipynb #9d2ab770
+# %% ../nbs/01_losses.ipynb #49a8b477
 def luminet_loss(
     pred:Tensor,         # student logits, floating point, (B,C) or dense (B,C,...); B=1 gives 0
     teacher_pred:Tensor, # teacher logits, same shape; gets no gradient
-    alpha:float=33.,     # weight, enters squared, >0; only alpha/T matters from T=4 on
+    alpha:float=33.,     # weight, enters squared, >0; nearly only alpha/T matters from T=4 on
     T:float=4.,          # temperature of both softmaxes, >0
     eps:float=1e-5,      # added to the batch variance, in units of logits**2, >0
     sync:bool=False,     # batch statistics over all processes? see `perception`
 )->Tensor:               # scalar, float32 (float64 stays), >=0, 0 for equal perceptions; nats times alpha**2
     "LumiNet loss: KL between the perceptions of teacher and student, times `alpha` squared"
-    _positive(alpha=alpha, T=T)
+    _positive(alpha=alpha, T=T, eps=eps)
     z_s,z_t = _pair(pred, teacher_pred)
-    with autocast_off(pred): return _kl(perception(z_s, eps, sync), perception(z_t, eps, sync), T, alpha**2)
+    with autocast_off(pred): return _kl(_standardise(z_s, eps, sync, 1/T), _standardise(z_t, eps, sync, 1/T), alpha**2)
 
-# %% ../nbs/01_losses.ipynb #cfc8a917
+# %% ../nbs/01_losses.ipynb #f74d65cd
 def kd_loss(
     pred:Tensor,         # student logits, floating point, (B,C) or dense (B,C,...)
     teacher_pred:Tensor, # teacher logits, same shape; gets no gradient
@@ -57,9 +57,9 @@ def kd_loss(
     "Hinton's distillation loss: KL of the softened predictions, times `T` squared"
     _positive(T=T)
     z_s,z_t = _pair(pred, teacher_pred)
-    with autocast_off(pred): return _kl(z_s, z_t, T, T**2)
+    with autocast_off(pred): return _kl(z_s/T, z_t/T, T**2)
 
-# %% ../nbs/01_losses.ipynb #b51d7535
+# %% ../nbs/01_losses.ipynb #4bf7b547
 def _zscore(z):
     "Standardise each position of `z` over its classes: unbiased standard deviation, 1e-7 added to it"
     std,mean = torch.std_mean(z, 1, keepdim=True)
@@ -69,7 +69,7 @@ def _needs_classes(z, name):
     "Raise for fewer than two classes"
     if z.shape[1]<2: raise ValueError(f"{name} needs at least 2 classes, got logits of shape {tuple(z.shape)}")
 
-# %% ../nbs/01_losses.ipynb #4073fbdd
+# %% ../nbs/01_losses.ipynb #508c0bb3
 def lskd_loss(
     pred:Tensor,         # student logits, floating point, (B,C) or dense (B,C,...), C>=2
     teacher_pred:Tensor, # teacher logits, same shape; gets no gradient
@@ -79,9 +79,9 @@ def lskd_loss(
     _positive(T=T)
     z_s,z_t = _pair(pred, teacher_pred)
     _needs_classes(z_s, 'lskd_loss')
-    with autocast_off(pred): return _kl(_zscore(z_s), _zscore(z_t), T, T**2)
+    with autocast_off(pred): return _kl(_zscore(z_s)/T, _zscore(z_t)/T, T**2)
 
-# %% ../nbs/01_losses.ipynb #24e7a77b
+# %% ../nbs/01_losses.ipynb #6f3ffc9f
 def _target_mask(targ, z):
     "Boolean mask of z's shape that marks the target class"
     if not isinstance(targ, Tensor) or targ.is_floating_point() or targ.is_complex() or targ.dtype==torch.bool:
@@ -90,7 +90,7 @@ def _target_mask(targ, z):
     if tuple(targ.shape)!=want: raise ValueError(f"targ must have shape {want} for logits {tuple(z.shape)}, got {tuple(targ.shape)}")
     return torch.zeros_like(z, dtype=torch.bool).scatter_(1, targ.long().unsqueeze(1), True)
 
-# %% ../nbs/01_losses.ipynb #ec857975
+# %% ../nbs/01_losses.ipynb #0a67d2d9
 def _decouple(z, mask):
     "Log-probabilities of (target, not target) and, among the others, of each class (0 in the target's place)"
     lp = z.log_softmax(1)
@@ -98,7 +98,7 @@ def _decouple(z, mask):
     binary = torch.stack([lp.masked_fill(~mask, 0.).sum(1), rest.logsumexp(1)], 1)
     return binary,rest.log_softmax(1).masked_fill(mask, 0.)
 
-# %% ../nbs/01_losses.ipynb #3826ae0f
+# %% ../nbs/01_losses.ipynb #52cb0da8
 def dkd_loss(
     pred:Tensor,         # student logits, floating point, (B,C) or dense (B,C,...), C>=2
     teacher_pred:Tensor, # teacher logits, same shape; gets no gradient
@@ -118,7 +118,7 @@ def dkd_loss(
         tckd,nckd = [F.kl_div(s, t, reduction='sum', log_target=True) for s,t in parts]
         return (alpha*tckd+beta*nckd)*(T**2*z_s.shape[1]/z_s.numel())
 
-# %% ../nbs/01_losses.ipynb #3f2c47d2
+# %% ../nbs/01_losses.ipynb #cc1f6749
 class _DistillLoss(nn.Module):
     "A distillation loss with its hyper-parameters as attributes"
     needs_targ = False
@@ -130,7 +130,7 @@ class _DistillLoss(nn.Module):
     def hypers(self): return {k:getattr(self, k) for k in self._names}
     def extra_repr(self): return ', '.join(f'{k}={v}' for k,v in self.hypers().items())
 
-# %% ../nbs/01_losses.ipynb #793e0996
+# %% ../nbs/01_losses.ipynb #db8e8bf8
 class LumiNetLoss(_DistillLoss):
     "`luminet_loss` as a module: `loss(pred, teacher_pred)`"
     def __init__(self,
@@ -146,7 +146,7 @@ class LumiNetLoss(_DistillLoss):
         "The loss of one batch"
         return luminet_loss(pred, teacher_pred, **self.hypers())
 
-# %% ../nbs/01_losses.ipynb #84c973bf
+# %% ../nbs/01_losses.ipynb #f2278487
 class KDLoss(_DistillLoss):
     "`kd_loss` as a module: `loss(pred, teacher_pred)`"
     def __init__(self,
@@ -159,7 +159,7 @@ class KDLoss(_DistillLoss):
         "The loss of one batch"
         return kd_loss(pred, teacher_pred, **self.hypers())
 
-# %% ../nbs/01_losses.ipynb #33a80f94
+# %% ../nbs/01_losses.ipynb #c2473875
 class DKDLoss(_DistillLoss):
     "`dkd_loss` as a module: `loss(pred, teacher_pred, targ)`"
     needs_targ = True
@@ -176,7 +176,7 @@ class DKDLoss(_DistillLoss):
         "The loss of one batch"
         return dkd_loss(pred, teacher_pred, targ, **self.hypers())
 
-# %% ../nbs/01_losses.ipynb #e3df0ff8
+# %% ../nbs/01_losses.ipynb #4979c8ce
 class LSKDLoss(_DistillLoss):
     "`lskd_loss` as a module: `loss(pred, teacher_pred)`"
     def __init__(self,

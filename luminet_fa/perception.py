@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['autocast_off', 'perception']
 
-# %% ../nbs/00_perception.ipynb #e115cd45
+# %% ../nbs/00_perception.ipynb #b9b262be
 from contextlib import nullcontext
 
 import torch, torch.distributed as dist, torch.nn.functional as F
 from torch import Tensor
 
-# %% ../nbs/00_perception.ipynb #1a41cb43
+# %% ../nbs/00_perception.ipynb #7a7fe528
 def autocast_off(
     z:Tensor, # any tensor; only its device is read
 ):            # context manager, for one `with`
@@ -20,7 +20,7 @@ def autocast_off(
     on = torch.amp.is_autocast_available(d) and torch.is_autocast_enabled(d)
     return torch.autocast(d, enabled=False) if on else nullcontext()
 
-# %% ../nbs/00_perception.ipynb #b681c60d
+# %% ../nbs/00_perception.ipynb #ababe9f9
 class _AllReduceSum(torch.autograd.Function):
     "Sum over all processes, in the forward and in the backward pass"
     @staticmethod
@@ -31,7 +31,7 @@ class _AllReduceSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx, g): return _AllReduceSum.apply(g)
 
-# %% ../nbs/00_perception.ipynb #43e6a7ec
+# %% ../nbs/00_perception.ipynb #78b4a536
 def _sync_perception(z, eps, all_sum=_AllReduceSum.apply):
     "Perception of `z` with the statistics of all processes; `all_sum` adds a 1-d tensor over them"
     dims,C = [d for d in range(z.ndim) if d!=1], z.shape[1]
@@ -43,12 +43,20 @@ def _sync_perception(z, eps, all_sum=_AllReduceSum.apply):
     view = [1,C]+[1]*(z.ndim-2)
     return ((x-mean.view(view))*(var+eps).rsqrt().view(view)).to(z.dtype)
 
-# %% ../nbs/00_perception.ipynb #2819c28d
+# %% ../nbs/00_perception.ipynb #dd9d1fb5
 def _world_size():
     "Number of processes in the default group, 1 without one"
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
-# %% ../nbs/00_perception.ipynb #8f0c402c
+# %% ../nbs/00_perception.ipynb #a017182b
+def _standardise(z, eps, sync=False, gain=1.):
+    "`gain` times the perception of float32 or float64 logits, unchecked"
+    if sync and _world_size()>1: return gain*_sync_perception(z, eps)
+    if z.numel()==z.shape[1]: return z-z   # one value per class: zeros that stay in the graph; batch_norm refuses it
+    weight = None if gain==1. else z.new_full((z.shape[1],), gain)
+    return F.batch_norm(z, None, None, weight, training=True, eps=eps)
+
+# %% ../nbs/00_perception.ipynb #095efb0f
 def perception(
     z:Tensor,        # raw logits, floating point, (B,C) or dense (B,C,L), (B,C,H,W); classes in dimension 1
     eps:float=1e-5,  # added to the variance, in units of z**2, >0
@@ -60,7 +68,4 @@ def perception(
     if z.ndim<2: raise ValueError(f"perception needs logits of shape (B,C) or (B,C,...), got {tuple(z.shape)}; add the missing dimension")
     if not eps>0: raise ValueError(f"eps must be positive, got {eps}")
     with autocast_off(z):
-        if z.dtype!=torch.float64: z = z.float()
-        if sync and _world_size()>1: return _sync_perception(z, eps)
-        if z.numel()==z.shape[1]: return z-z   # one value per class: zeros that stay in the graph; batch_norm refuses it
-        return F.batch_norm(z, None, None, training=True, eps=eps)
+        return _standardise(z if z.dtype==torch.float64 else z.float(), eps, sync)

@@ -2,7 +2,7 @@
 """Look for what a green `nbdev_test` does not show, in every notebook under `nbs/`.
 
     python tools/check_notebooks.py          # exit 1 with a list of what is wrong
-    python tools/check_notebooks.py --fix    # first mend titles and imports, as below
+    python tools/check_notebooks.py --fix    # first mend what can be mended, as below; then export again
 
 - a saved output of type error: the reader sees a traceback;
 - text in the title cell beside the title and its `>` sentence: nbdev turns that cell into front matter and drops the rest
@@ -14,6 +14,9 @@
 """
 import ast, json, os, re, sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from make_readme import need_installed
 
 NBS = Path(__file__).resolve().parent.parent/'nbs'
 
@@ -106,7 +109,9 @@ def fix_comments(nb, lookup):
 def main(args):
     if set(args) - {'--fix'}: sys.exit(__doc__)
     os.chdir(NBS)
+    from nbdev.config import get_config
     from nbdev.doclinks import NbdevLookup
+    need_installed(get_config().lib_name)
     lookup = NbdevLookup().doc
     files = sorted(p for p in NBS.rglob('*.ipynb') if not re.search(r'/[._]', p.relative_to(NBS.parent).as_posix()))
     bad = []
