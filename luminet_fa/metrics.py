@@ -30,6 +30,19 @@ def _logits(
     return z if z.dtype==torch.float64 else z.float()
 
 # %% ../nbs/04_metrics.ipynb #b5b9e452
+def _labels(
+    y:Tensor,    # labels, integers, (B,...) or (B,1,...)
+    z:Tensor,    # predictions they belong to, (B,C,...)
+)->Tensor:       # plain tensor, (B,...)
+    "Check that `y` holds one label for each prediction in `z`"
+    if not isinstance(y, Tensor) or y.is_floating_point() or y.dtype==torch.bool:
+        raise TypeError(f"labels must be an integer tensor, got {getattr(y, 'dtype', type(y).__name__)}; one-hot or soft labels are not supported")
+    y = y.detach().as_subclass(Tensor)
+    if y.ndim==z.ndim and y.shape[1]==1: y = y.squeeze(1)
+    if y.shape != z.shape[:1]+z.shape[2:]: raise ValueError(f"preds {tuple(z.shape)} need labels {(len(z),*z.shape[2:])}, got {tuple(y.shape)}")
+    return y
+
+# %% ../nbs/04_metrics.ipynb #ccec7ffa
 def _flat(
     z:Tensor,               # logits or probabilities, (B,C,...)
     y:Tensor,               # labels, integers, (B,...) or (B,1,...)
@@ -37,18 +50,14 @@ def _flat(
 )->tuple:                   # (N,C) and (N,)
     "Predictions and labels of a batch, one row a sample or position"
     z = _logits(z)
-    if not isinstance(y, Tensor) or y.is_floating_point() or y.dtype==torch.bool:
-        raise TypeError(f"labels must be an integer tensor, got {getattr(y, 'dtype', type(y).__name__)}; one-hot or soft labels are not supported")
-    y = y.detach().as_subclass(Tensor)
-    if y.ndim==z.ndim and y.shape[1]==1: y = y.squeeze(1)
-    if y.shape != z.shape[:1]+z.shape[2:]: raise ValueError(f"preds {tuple(z.shape)} need labels {(len(z),*z.shape[2:])}, got {tuple(y.shape)}")
+    y = _labels(y, z)
     z,y = z.movedim(1,-1).reshape(-1, z.shape[1]),y.reshape(-1).long()
     if ignore_index is not None: z,y = z[y!=ignore_index],y[y!=ignore_index]
     if len(y) and not 0<=y.min()<=y.max()<z.shape[1]:
         raise ValueError(f"labels must be in 0..{z.shape[1]-1}, got {y.min()}..{y.max()}; is one of them `ignore_index`?")
     return z,y
 
-# %% ../nbs/04_metrics.ipynb #26ae0461
+# %% ../nbs/04_metrics.ipynb #361e198b
 class _Mean(Metric):
     "Mean over samples (positions, for dense outputs), whatever the batch sizes"
     def __init__(self): self.reset()
@@ -61,7 +70,7 @@ class _Mean(Metric):
         "The mean so far, a Python float; None before the first sample"
         return self.total/self.count if self.count else None
 
-# %% ../nbs/04_metrics.ipynb #361e198b
+# %% ../nbs/04_metrics.ipynb #74364588
 class NegLogLikelihood(_Mean):
     "Mean negative log-likelihood of the labels in nats, >=0, as column `nll`"
     name = 'nll'
@@ -76,7 +85,7 @@ class NegLogLikelihood(_Mean):
         "Add a batch"
         self._add(F.cross_entropy(*_flat(learn.pred, learn.yb[0], self.ignore_index), reduction='none'))
 
-# %% ../nbs/04_metrics.ipynb #a1340ce5
+# %% ../nbs/04_metrics.ipynb #41c9f9a7
 def _probs(
     p:Tensor,          # logits or probabilities, (N,C)
     logits:bool=None,  # None: probabilities if every row is in [0,1] and sums to 1 within 0.01
@@ -86,7 +95,7 @@ def _probs(
     if logits is False and not simplex: raise ValueError(f"preds are not probabilities: rows must be in [0,1] and sum to 1, got {p.min():.3g}..{p.max():.3g}")
     return p if simplex and not logits else p.softmax(1)
 
-# %% ../nbs/04_metrics.ipynb #41c9f9a7
+# %% ../nbs/04_metrics.ipynb #49ae8486
 def reliability_bins(
     preds:Tensor,      # probabilities (as `get_preds` gives them) or logits, (B,C,...)
     targs:Tensor,      # labels, integers in 0..C-1, (B,...)
@@ -104,7 +113,7 @@ def reliability_bins(
     mean = lambda v: torch.zeros(n_bins, dtype=torch.float64).index_add(0, i, v.double())/n.clamp(min=1)
     return edges,mean(conf),mean(hit),n
 
-# %% ../nbs/04_metrics.ipynb #b883d88e
+# %% ../nbs/04_metrics.ipynb #024d12c4
 class ExpectedCalibrationError(Metric):
     "Mean gap between confidence and accuracy of the top class, in [0,1], as column `ece`"
     name = 'ece'
@@ -115,12 +124,15 @@ class ExpectedCalibrationError(Metric):
         if not n_bins>=1: raise ValueError(f"n_bins must be at least 1, got {n_bins}")
         self.n_bins,self.ignore_index = n_bins,ignore_index
         self.reset()
-    def reset(self):
-        "Forget all batches"
-        self._tm,self._nan = None,False
     def __getstate__(self): return {**self.__dict__, '_tm':None}
 
-# %% ../nbs/04_metrics.ipynb #024d12c4
+# %% ../nbs/04_metrics.ipynb #d152382c
+@patch
+def reset(self:ExpectedCalibrationError):
+    "Forget all batches"
+    self._tm,self._nan = None,False
+
+# %% ../nbs/04_metrics.ipynb #7b34330a
 @patch
 def accumulate(self:ExpectedCalibrationError,
     learn:Learner, # with `pred` logits (B,C,...) and `yb[0]` labels (B,...)
@@ -133,17 +145,17 @@ def accumulate(self:ExpectedCalibrationError,
     self._nan = self._nan or bool(p.isnan().any())
     if len(y): self._tm.update(p, y)
 
-# %% ../nbs/04_metrics.ipynb #d152382c
+# %% ../nbs/04_metrics.ipynb #5d76356f
 @patch(as_prop=True)
 def value(self:ExpectedCalibrationError):
     "The error so far, a Python float; None before the first sample, nan after a nan"
     if self._nan: return float('nan')
     return self._tm.compute().item() if self._tm is not None and self._tm.confidences else None
 
-# %% ../nbs/04_metrics.ipynb #623bbfc8
+# %% ../nbs/04_metrics.ipynb #3e823e3e
 _colors,_markers = ['#0072B2','#D55E00','#009E73','#CC79A7','#E69F00','#999999'],'osD^vP'   # Okabe and Ito, safe for colour-blind readers
 
-# %% ../nbs/04_metrics.ipynb #ed47b0ca
+# %% ../nbs/04_metrics.ipynb #29abc86c
 def plot_reliability(
     preds:Tensor,         # probabilities or logits, (B,C,...)
     targs:Tensor,         # labels, (B,...)
@@ -167,31 +179,41 @@ def plot_reliability(
     for h in ax.legend(loc='upper left').legend_handles: h.set_sizes([40])
     return ax
 
-# %% ../nbs/04_metrics.ipynb #50ec78ce
+# %% ../nbs/04_metrics.ipynb #0fc45cc9
 class _Live(WeakValueDictionary):
     "A registry that never travels: its copy is empty (cloudpickle follows classes defined in a notebook)"
     def __reduce__(self): return type(self),()
 
+# %% ../nbs/04_metrics.ipynb #1bf78ccf
 class _Shared:
     "A teacher, and its logits for the latest batch, for all metrics that were given this teacher"
     live = _Live()
-    def __init__(self, teacher, class_map, teacher_tfm):
+    def __init__(self,
+        teacher,      # as `TeacherMetric` takes it
+        class_map,    # for `Teacher`
+        teacher_tfm,  # for `Teacher`
+    ):
         self.src = teacher,class_map,teacher_tfm   # kept, so that their ids stay theirs
         wrapped = isinstance(teacher, Teacher)
         if wrapped and (class_map is not None or teacher_tfm is not None): raise ValueError("give `class_map` and `teacher_tfm` to the `Teacher`, not to the metric")
         self.teacher = teacher if wrapped else Teacher(teacher, class_map=class_map, teacher_tfm=teacher_tfm)
         self.clear()
-    def clear(self): self.xb,self.versions,self.z = (),(),None
-    @classmethod
-    def of(cls, *src):
-        "The one that is alive for `src`, or a new one"
-        mtime = lambda o: os.path.getmtime(o) if os.path.exists(o) else None
-        key = tuple((str(o), mtime(o)) if isinstance(o, (str, Path)) else id(o) for o in src)
-        res = cls.live.get(key) or cls(*src)
-        cls.live[key] = res
-        return res
+    def clear(self):
+        "Let go of the batch"
+        self.xb,self.versions,self.z = (),(),None
 
-# %% ../nbs/04_metrics.ipynb #b74aeee1
+# %% ../nbs/04_metrics.ipynb #81d3f1b8
+def _shared(
+    *src,       # teacher, class_map, teacher_tfm
+)->_Shared:     # the one that is alive for `src`, or a new one
+    "Same objects, or same unchanged file: same teacher"
+    mtime = lambda o: os.path.getmtime(o) if os.path.exists(o) else None
+    key = tuple((str(o), mtime(o)) if isinstance(o, (str, Path)) else id(o) for o in src)
+    res = _Shared.live.get(key) or _Shared(*src)
+    _Shared.live[key] = res
+    return res
+
+# %% ../nbs/04_metrics.ipynb #a9297360
 @patch
 def __call__(self:_Shared, xb):
     "Teacher's logits for `xb`, computed once per batch"
@@ -203,7 +225,7 @@ def __call__(self:_Shared, xb):
     self.xb,self.versions,self.z = tuple(xb),versions,z
     return z
 
-# %% ../nbs/04_metrics.ipynb #0fc45cc9
+# %% ../nbs/04_metrics.ipynb #cec305a0
 class TeacherMetric(_Mean):
     "Mean of `score(z_s, z_t)` over the validation samples; the teacher is not saved with the learner"
     def __init__(self,
@@ -213,17 +235,20 @@ class TeacherMetric(_Mean):
     ):
         super().__init__()
         self.set_teacher(teacher, class_map, teacher_tfm)
-    def set_teacher(self,
-        teacher:nn.Module, # as in the constructor
-        class_map=None,    # as in the constructor
-        teacher_tfm=None,  # as in the constructor
-    ):                     # the metric itself
-        "Give a reloaded metric its teacher, or another teacher"
-        self._shared = _Shared.of(teacher, class_map, teacher_tfm)
-        return self
     def __getstate__(self): return {k:v for k,v in self.__dict__.items() if k!='_shared'}
 
-# %% ../nbs/04_metrics.ipynb #1bf78ccf
+# %% ../nbs/04_metrics.ipynb #edee5a30
+@patch
+def set_teacher(self:TeacherMetric,
+    teacher:nn.Module, # as in the constructor
+    class_map=None,    # as in the constructor
+    teacher_tfm=None,  # as in the constructor
+)->TeacherMetric:      # the metric itself
+    "Give a reloaded metric its teacher, or another teacher"
+    self._shared = _shared(teacher, class_map, teacher_tfm)
+    return self
+
+# %% ../nbs/04_metrics.ipynb #08ce6ec5
 @patch
 def accumulate(self:TeacherMetric,
     learn:Learner, # with `pred` logits (B,C,...) and inputs `xb`
@@ -240,21 +265,21 @@ def accumulate(self:TeacherMetric,
                          "`class_map` maps them; dense outputs must also have the same size")
     self._add(self.score(z_s, z_t))
 
-# %% ../nbs/04_metrics.ipynb #81d3f1b8
+# %% ../nbs/04_metrics.ipynb #6e33c766
 @patch
 def reset(self:TeacherMetric):
     "Forget all batches"
     self.total,self.count = 0.,0
     if hasattr(self, '_shared'): self._shared.clear()
 
-# %% ../nbs/04_metrics.ipynb #a9297360
+# %% ../nbs/04_metrics.ipynb #8c62fa46
 @patch(as_prop=True)
 def value(self:TeacherMetric):
     "The mean so far, a Python float; None before the first sample. Lets go of the batch"
     if hasattr(self, '_shared'): self._shared.clear()
     return self.total/self.count if self.count else None
 
-# %% ../nbs/04_metrics.ipynb #cec305a0
+# %% ../nbs/04_metrics.ipynb #04def681
 @patch
 def score(self:TeacherMetric,
     z_s:Tensor, # student logits, float32 or float64, (B,C,...)
@@ -263,7 +288,7 @@ def score(self:TeacherMetric,
     "What is averaged: a subclass says"
     raise NotImplementedError(f"{type(self).__name__} needs a `score(z_s, z_t)`")
 
-# %% ../nbs/04_metrics.ipynb #08ce6ec5
+# %% ../nbs/04_metrics.ipynb #b301f821
 class TeacherAgreement(TeacherMetric):
     "Share of samples where student and teacher have the same top class, in [0,1], as column `agree`"
     name = 'agree'
@@ -274,7 +299,7 @@ class TeacherAgreement(TeacherMetric):
         "Do the top classes agree?"
         return z_s.argmax(1)==z_t.argmax(1)
 
-# %% ../nbs/04_metrics.ipynb #8c62fa46
+# %% ../nbs/04_metrics.ipynb #eb0e28b1
 class TeacherKL(TeacherMetric):
     "Mean KL(teacher||student) at temperature `T` in nats, >=0 up to rounding, as column `kl_t`"
     name = 'kl_t'
@@ -287,9 +312,12 @@ class TeacherKL(TeacherMetric):
         if not T>0: raise ValueError(f"T must be positive, got {T}")
         super().__init__(teacher, class_map, teacher_tfm)
         self.T = T
-    def score(self,
-        z_s:Tensor, # student logits, (B,C,...)
-        z_t:Tensor, # teacher logits, (B,C,...)
-    )->Tensor:      # nats, (B,...)
-        "Divergence of the student from the teacher, per sample"
-        return F.kl_div((z_s/self.T).log_softmax(1), (z_t/self.T).log_softmax(1), reduction='none', log_target=True).sum(1)
+
+# %% ../nbs/04_metrics.ipynb #58cf8245
+@patch
+def score(self:TeacherKL,
+    z_s:Tensor, # student logits, (B,C,...)
+    z_t:Tensor, # teacher logits, (B,C,...)
+)->Tensor:      # nats, (B,...)
+    "Divergence of the student from the teacher, per sample"
+    return F.kl_div((z_s/self.T).log_softmax(1), (z_t/self.T).log_softmax(1), reduction='none', log_target=True).sum(1)

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['digits_stats', 'load_digits_split', 'digits_dls']
 
-# %% ../../nbs/20_data.digits.ipynb #67b9ed0a
+# %% ../../nbs/20_data.digits.ipynb #f623e814
 import numpy as np, torch
 from .tensor import TensorDataLoaders, hold_out, rank_in_class, tensor_dls
 
-# %% ../../nbs/20_data.digits.ipynb #4e9a5dcb
+# %% ../../nbs/20_data.digits.ipynb #0e208e2e
 digits_stats = (.3058,),(.3762,)   # mean and standard deviation of the training images, pixels in 0..1
 
 def load_digits_split()->tuple: # x_train uint8 (1442,1,8,8), y_train int64, x_test (355,1,8,8), y_test, names '0'..'9'
@@ -22,7 +22,7 @@ def load_digits_split()->tuple: # x_train uint8 (1442,1,8,8), y_train int64, x_t
     test = rank_in_class(y) < (y.bincount()//5)[y]
     return x[~test],y[~test],x[test],y[test],[str(o) for o in range(10)]
 
-# %% ../../nbs/20_data.digits.ipynb #23a679cf
+# %% ../../nbs/20_data.digits.ipynb #4fec02b5
 def digits_dls(
     bs:int=64,              # images in a training batch
     n_train:int=None,       # training images of each class, 1..140; None: all 1,442

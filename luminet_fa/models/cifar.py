@@ -6,7 +6,7 @@
 __all__ = ['cifar_models', 'CifarResNet', 'WideResNet', 'VGG', 'MobileNetV2', 'ShuffleNetV1', 'ShuffleNetV2', 'CifarResNet50',
            'cifar_model']
 
-# %% ../../nbs/10_models.cifar.ipynb #5a942a01
+# %% ../../nbs/10_models.cifar.ipynb #b198254b
 from collections import OrderedDict
 from functools import partial
 import torch
@@ -14,7 +14,7 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 from fastcore.basics import patch
 
-# %% ../../nbs/10_models.cifar.ipynb #4639b53a
+# %% ../../nbs/10_models.cifar.ipynb #c379215a
 def conv(
     ni:int,          # channels in
     nf:int,          # channels out
@@ -26,7 +26,7 @@ def conv(
     "A padded convolution"
     return nn.Conv2d(ni, nf, ks, stride, ks//2, groups=groups, bias=bias)
 
-# %% ../../nbs/10_models.cifar.ipynb #b2622032
+# %% ../../nbs/10_models.cifar.ipynb #b3c48bf4
 def conv_bn(
     ni:int,   # channels in
     nf:int,   # channels out
@@ -36,7 +36,7 @@ def conv_bn(
     "A convolution and its BatchNorm"
     return [conv(ni, nf, *args, **kwargs), nn.BatchNorm2d(nf)]
 
-# %% ../../nbs/10_models.cifar.ipynb #3a1ff34d
+# %% ../../nbs/10_models.cifar.ipynb #a3a756e9
 def stage(
     block:type,   # class of the blocks: `block(ni, nf, stride, **kwargs)`
     ni:int,       # channels in
@@ -48,7 +48,7 @@ def stage(
     "`n` blocks in a row; only the first changes width and size"
     return nn.Sequential(*[block(nf if i else ni, nf, 1 if i else stride, **kwargs) for i in range(n)])
 
-# %% ../../nbs/10_models.cifar.ipynb #85312237
+# %% ../../nbs/10_models.cifar.ipynb #e9934f94
 def init_he(
     m:nn.Module, # anything; only convolutions are changed
 ):
@@ -57,7 +57,7 @@ def init_he(
     nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
     if m.bias is not None: nn.init.zeros_(m.bias)
 
-# %% ../../nbs/10_models.cifar.ipynb #be219c55
+# %% ../../nbs/10_models.cifar.ipynb #55d15baf
 class BasicBlock(nn.Module):
     "Two 3x3 convolutions beside an identity, or beside a 1x1 convolution where the shape changes"
     def __init__(self, ni, nf, stride=1): # channels in, out; 2 halves the size
@@ -71,7 +71,7 @@ class BasicBlock(nn.Module):
         out = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
         return F.relu(out + self.downsample(x))
 
-# %% ../../nbs/10_models.cifar.ipynb #dcfabd25
+# %% ../../nbs/10_models.cifar.ipynb #01e67e9c
 class CifarResNet(nn.Module):
     "ResNet for 32x32 images: three stages of basic blocks"
     def __init__(self,
@@ -89,7 +89,7 @@ class CifarResNet(nn.Module):
         self.fc = nn.Linear(w3, n_out)
         self.apply(init_he)
 
-# %% ../../nbs/10_models.cifar.ipynb #3f784279
+# %% ../../nbs/10_models.cifar.ipynb #ad8085eb
 @patch
 def forward(self:CifarResNet,
     x:Tensor, # normalised images, float, (B,3,H,W)
@@ -99,7 +99,7 @@ def forward(self:CifarResNet,
     x = self.layer3(self.layer2(self.layer1(x)))
     return self.fc(x.mean((2,3)))
 
-# %% ../../nbs/10_models.cifar.ipynb #e2f25480
+# %% ../../nbs/10_models.cifar.ipynb #71d4f1a2
 class PreActBlock(nn.Module):
     "Two 3x3 convolutions, each after BatchNorm and ReLU; where the width changes, the shortcut takes the activated input"
     def __init__(self, ni, nf, stride=1): # channels in, out; 2 halves the size
@@ -114,7 +114,7 @@ class PreActBlock(nn.Module):
         out = self.conv2(F.relu(self.bn2(self.conv1(act))))
         return out + (x if self.convShortcut is None else self.convShortcut(act))
 
-# %% ../../nbs/10_models.cifar.ipynb #86c27aa5
+# %% ../../nbs/10_models.cifar.ipynb #9fff7a8a
 class WideResNet(nn.Module):
     "Wide ResNet for 32x32 images: three stages of pre-activation blocks"
     def __init__(self,
@@ -137,7 +137,7 @@ class WideResNet(nn.Module):
         "The three BatchNorms whose running statistics move two steps per batch"
         return self.block2.layer[0].bn1, self.block3.layer[0].bn1, self.bn1
 
-# %% ../../nbs/10_models.cifar.ipynb #8f135a6d
+# %% ../../nbs/10_models.cifar.ipynb #13abc69a
 @patch
 def forward(self:WideResNet,
     x:Tensor, # normalised images, float, (B,3,H,W)
@@ -150,7 +150,7 @@ def forward(self:WideResNet,
             if bn.momentum is not None: bn.num_batches_tracked.add_(1)
     return self.fc(x.mean((2,3)))
 
-# %% ../../nbs/10_models.cifar.ipynb #e5cab494
+# %% ../../nbs/10_models.cifar.ipynb #a61ea533
 class VGG(nn.Module):
     "VGG with BatchNorm for 32x32 images: five blocks of 3x3 convolutions, one linear layer"
     def __init__(self,
@@ -166,7 +166,7 @@ class VGG(nn.Module):
         self.classifier = nn.Linear(512, n_out)
         self.apply(init_he)
 
-# %% ../../nbs/10_models.cifar.ipynb #18169ec9
+# %% ../../nbs/10_models.cifar.ipynb #35494d2e
 @patch
 def forward(self:VGG,
     x:Tensor, # normalised images, float, (B,3,H,W), H and W at least 8
@@ -175,7 +175,7 @@ def forward(self:VGG,
     for block in (self.block0, self.block1, self.block2): x = F.max_pool2d(block(x), 2)
     return self.classifier(self.block4(self.block3(x)).mean((2,3)))
 
-# %% ../../nbs/10_models.cifar.ipynb #9203a253
+# %% ../../nbs/10_models.cifar.ipynb #0e725fe1
 class InvertedResidual(nn.Module):
     "1x1 to `expand` times the width, 3x3 per channel, 1x1 back without ReLU; identity beside it where the shape stays"
     def __init__(self, ni, nf, stride=1, expand=6): # channels in, out; 2 halves the size; factor, >=1
@@ -187,7 +187,7 @@ class InvertedResidual(nn.Module):
         "(B,nf,H/stride,W/stride)"
         return x + self.conv(x) if self.residual else self.conv(x)
 
-# %% ../../nbs/10_models.cifar.ipynb #cc4ea5d8
+# %% ../../nbs/10_models.cifar.ipynb #97345551
 class MobileNetV2(nn.Module):
     "MobileNetV2 with plain ReLUs and with strides for 32x32 images"
     def __init__(self,
@@ -203,7 +203,7 @@ class MobileNetV2(nn.Module):
         self.classifier = nn.Sequential(nn.Linear(1280, n_out))
         self.apply(init_he)
 
-# %% ../../nbs/10_models.cifar.ipynb #3f94895f
+# %% ../../nbs/10_models.cifar.ipynb #a578d2d7
 @patch
 def forward(self:MobileNetV2,
     x:Tensor, # normalised images, float, (B,3,H,W)
@@ -211,7 +211,7 @@ def forward(self:MobileNetV2,
     "Logits of `x`"
     return self.classifier(self.conv2(self.blocks(self.conv1(x))).mean((2,3)))
 
-# %% ../../nbs/10_models.cifar.ipynb #7a0ff515
+# %% ../../nbs/10_models.cifar.ipynb #736d00c8
 def shuffle(
     x:Tensor,   # features, (B,C,H,W)
     groups:int, # divides C; 1 changes nothing
@@ -219,7 +219,7 @@ def shuffle(
     "Deal out the channels: the first of every group, then the second of every group, ..."
     return x.unflatten(1, (groups,-1)).transpose(1, 2).flatten(1, 2)
 
-# %% ../../nbs/10_models.cifar.ipynb #35785f6a
+# %% ../../nbs/10_models.cifar.ipynb #8106aa4a
 class ShuffleUnit(nn.Module):
     "Grouped 1x1, shuffle, 3x3 per channel, grouped 1x1; added to the input, or, at stride 2, concatenated with its average"
     def __init__(self, ni, nf, stride=1, groups=3, groups_in=None): # channels in, out; 2 halves the size; groups, of the first 1x1
@@ -236,7 +236,7 @@ class ShuffleUnit(nn.Module):
         out = self.bn3(self.conv3(F.relu(self.bn2(self.conv2(out)))))
         return F.relu(out+x if self.stride==1 else torch.cat([out, F.avg_pool2d(x, 3, 2, 1)], 1))
 
-# %% ../../nbs/10_models.cifar.ipynb #6aad9b97
+# %% ../../nbs/10_models.cifar.ipynb #2b0e4b27
 class ShuffleNetV1(nn.Module):
     "ShuffleNet (three groups) for 32x32 images"
     def __init__(self,
@@ -251,7 +251,7 @@ class ShuffleNetV1(nn.Module):
         self.layer3 = stage(ShuffleUnit, w2, w3, 4, 2)
         self.linear = nn.Linear(w3, n_out)
 
-# %% ../../nbs/10_models.cifar.ipynb #4c04f168
+# %% ../../nbs/10_models.cifar.ipynb #aa2b1faa
 @patch
 def forward(self:ShuffleNetV1,
     x:Tensor, # normalised images, float, (B,3,H,W)
@@ -260,7 +260,7 @@ def forward(self:ShuffleNetV1,
     x = F.relu(self.bn1(self.conv1(x)))
     return self.linear(self.layer3(self.layer2(self.layer1(x))).mean((2,3)))
 
-# %% ../../nbs/10_models.cifar.ipynb #fa5a0ec5
+# %% ../../nbs/10_models.cifar.ipynb #386c5710
 class ShuffleSplit(nn.Module):
     "Half of the channels pass, the other half is convolved; concatenated and shuffled"
     def __init__(self, nf): # channels in and out, even
@@ -276,7 +276,7 @@ class ShuffleSplit(nn.Module):
         b = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(b)))))
         return shuffle(torch.cat([a, F.relu(self.bn3(self.conv3(b)))], 1), 2)
 
-# %% ../../nbs/10_models.cifar.ipynb #b1848ada
+# %% ../../nbs/10_models.cifar.ipynb #bf4d9bd9
 class ShuffleDown(nn.Module):
     "Two branches of stride 2, each half of the output; concatenated and shuffled"
     def __init__(self, ni, nf): # channels in, out (even)
@@ -294,7 +294,7 @@ class ShuffleDown(nn.Module):
         b = self.bn4(self.conv4(F.relu(self.bn3(self.conv3(x)))))
         return shuffle(torch.cat([a, F.relu(self.bn5(self.conv5(b)))], 1), 2)
 
-# %% ../../nbs/10_models.cifar.ipynb #d231cc05
+# %% ../../nbs/10_models.cifar.ipynb #4aa63295
 class ShuffleNetV2(nn.Module):
     "ShuffleNetV2 for 32x32 images"
     def __init__(self,
@@ -309,7 +309,7 @@ class ShuffleNetV2(nn.Module):
         self.conv2,self.bn2 = conv_bn(w3, w4, 1)
         self.linear = nn.Linear(w4, n_out)
 
-# %% ../../nbs/10_models.cifar.ipynb #c55d2298
+# %% ../../nbs/10_models.cifar.ipynb #fb5610c6
 @patch
 def forward(self:ShuffleNetV2,
     x:Tensor, # normalised images, float, (B,3,H,W)
@@ -319,7 +319,7 @@ def forward(self:ShuffleNetV2,
     x = self.layer3(self.layer2(self.layer1(x)))
     return self.linear(F.relu(self.bn2(self.conv2(x))).mean((2,3)))
 
-# %% ../../nbs/10_models.cifar.ipynb #15e04af1
+# %% ../../nbs/10_models.cifar.ipynb #2e287e6c
 class Bottleneck(nn.Module):
     "1x1 to a quarter of the output's width, 3x3 with the stride, 1x1 back; identity or 1x1 convolution beside it"
     def __init__(self, ni, nf, stride=1): # channels in, out; 2 halves the size
@@ -335,7 +335,7 @@ class Bottleneck(nn.Module):
         out = F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
         return F.relu(self.bn3(self.conv3(out)) + self.shortcut(x))
 
-# %% ../../nbs/10_models.cifar.ipynb #2c54be2e
+# %% ../../nbs/10_models.cifar.ipynb #61517d4d
 class CifarResNet50(nn.Module):
     "ResNet of bottleneck blocks for 32x32 images"
     def __init__(self,
@@ -351,7 +351,7 @@ class CifarResNet50(nn.Module):
         self.linear = nn.Linear(2048, n_out)
         self.apply(init_he)
 
-# %% ../../nbs/10_models.cifar.ipynb #69e64bd1
+# %% ../../nbs/10_models.cifar.ipynb #b8b0838a
 @patch
 def forward(self:CifarResNet50,
     x:Tensor, # normalised images, float, (B,3,H,W)
@@ -361,7 +361,7 @@ def forward(self:CifarResNet50,
     x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
     return self.linear(x.mean((2,3)))
 
-# %% ../../nbs/10_models.cifar.ipynb #908223cd
+# %% ../../nbs/10_models.cifar.ipynb #542de5c2
 cifar_models = {
     'resnet8':     partial(CifarResNet, depth=8),
     'resnet20':    partial(CifarResNet, depth=20),
@@ -381,7 +381,7 @@ cifar_models = {
     'ResNet50':    CifarResNet50,
 }
 
-# %% ../../nbs/10_models.cifar.ipynb #414ccdc5
+# %% ../../nbs/10_models.cifar.ipynb #20e0b013
 def cifar_model(
     name:str,      # a key of `cifar_models`
     n_out:int=100, # classes, one logit each, >=1
