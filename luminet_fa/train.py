@@ -96,6 +96,11 @@ def _set_rng(s):
     if len(s['cuda']) and len(s['cuda'])==torch.cuda.device_count(): torch.cuda.set_rng_state_all(s['cuda'])
 
 # %% ../nbs/31_train.ipynb #6ed68ce6
+def _plain(sd):
+    "An optimiser's state without the numpy numbers that schedules leave in it, so that it loads with `weights_only`"
+    return dict(sd, param_groups=[{k:v.item() if isinstance(v, np.generic) else v for k,v in g.items()} for g in sd['param_groups']])
+
+# %% ../nbs/31_train.ipynb #fcb62aa6
 class Checkpoint(Callback):
     "Save everything after each epoch, and go on from there"
     order = 65 # after Recorder (50) and progress (60): their rows are done
@@ -111,7 +116,7 @@ class Checkpoint(Callback):
         self.train_s,self.total_s = (state['train_s'],state['total_s']) if state else (0.,0.)
         self.start = len(self.history)
 
-# %% ../nbs/31_train.ipynb #fcb62aa6
+# %% ../nbs/31_train.ipynb #3bf9ab61
 @patch
 def before_fit(self:Checkpoint):
     "Weights and optimiser of the checkpoint"
@@ -127,7 +132,7 @@ def before_epoch(self:Checkpoint):
         self.recorder.log = L(self.epoch, *self.history[self.epoch].values())
         raise CancelEpochException
 
-# %% ../nbs/31_train.ipynb #3bf9ab61
+# %% ../nbs/31_train.ipynb #7c088a3b
 @patch
 def before_train(self:Checkpoint):
     "Generators, and the clock"
@@ -145,7 +150,7 @@ def _seed(self:Checkpoint):
     sm = self.recorder.smooth_loss
     sm.count,sm.val = self.state['smooth']
 
-# %% ../nbs/31_train.ipynb #7c088a3b
+# %% ../nbs/31_train.ipynb #70be57aa
 @patch
 def after_train(self:Checkpoint):
     "Seconds spent training"
@@ -158,17 +163,17 @@ def after_epoch(self:Checkpoint):
     self.total_s += time.perf_counter()-self.t0
     self.history.append(dict(zip(self.recorder.metric_names[1:-1], [None if v is None else float(v) for v in self.recorder.values[-1]])))
     sm,buf = self.recorder.smooth_loss,io.BytesIO()
-    torch.save(dict(settings=self.settings, model=self.model.state_dict(), opt=self.opt.state_dict(), rng=_rng(), loader=self.dls.rng_state(),
+    torch.save(dict(settings=self.settings, model=self.model.state_dict(), opt=_plain(self.opt.state_dict()), rng=_rng(), loader=self.dls.rng_state(),
         smooth=(sm.count, sm.val), history=self.history, train_s=self.train_s, total_s=self.total_s), buf)
     write_atomic(self.file, buf.getvalue())
 
-# %% ../nbs/31_train.ipynb #da1f334a
+# %% ../nbs/31_train.ipynb #7017250d
 def _same(old, new, file):
     "Refuse to continue `file` when its settings `old` are not `new`"
     diff = [f"{k} {old.get(k)!r} there, {new.get(k)!r} now" for k in {**old, **new} if old.get(k)!=new.get(k)]
     if diff: raise ValueError(f"cannot resume {file}: {'; '.join(diff)}. Give the settings it was started with, or start afresh without resume")
 
-# %% ../nbs/31_train.ipynb #7017250d
+# %% ../nbs/31_train.ipynb #3f603dc8
 def _load_ckpt(file, settings):
     "The checkpoint in `file`, None where there is none"
     if not Path(file).exists(): return None
@@ -177,7 +182,7 @@ def _load_ckpt(file, settings):
     _same(state['settings'], settings, file)
     return state
 
-# %% ../nbs/31_train.ipynb #3f603dc8
+# %% ../nbs/31_train.ipynb #2ebd3b12
 def _load_done(file, settings):
     "What a finished run left in `file`: weights, row, history; None where there is none"
     if not Path(file).exists(): return None
@@ -188,7 +193,7 @@ def _load_done(file, settings):
     _same(old, settings, file)
     return dict(weights=sd, **meta)
 
-# %% ../nbs/31_train.ipynb #f56b1f0b
+# %% ../nbs/31_train.ipynb #d9338523
 @dataclass
 class Job:
     "A recipe and the circumstances it runs in"
@@ -213,7 +218,7 @@ class Job:
     methods:list=()           # that this invocation runs
     _dls:tuple=(None,None)    # seed and loaders, kept between the methods of a seed
 
-# %% ../nbs/31_train.ipynb #d9338523
+# %% ../nbs/31_train.ipynb #71249ab3
 @patch
 def dls(self:Job,
     seed:int, # of order and augmentation
@@ -234,7 +239,7 @@ def file(self:Job,
     "Where a run of this job keeps its file"
     return Path(self.out)/self.recipe.name.replace('/','-')/f'{method}-s{seed}.{ext}'
 
-# %% ../nbs/31_train.ipynb #71249ab3
+# %% ../nbs/31_train.ipynb #df5c1fef
 @patch
 def settings(self:Job,
     method:str, # or 'teacher'
@@ -248,12 +253,12 @@ def settings(self:Job,
         n_train=self.n_train, dtype='bf16' if self.bf16 else 'float32', teacher=None if t or method=='alone' else self.teacher_id,
         **{k:v for k,v in own.items() if k!='lr'})
 
-# %% ../nbs/31_train.ipynb #85b7f056
+# %% ../nbs/31_train.ipynb #681d5152
 def _line(learn, log):
     "One epoch as a line of text"
     print(f'epoch {log[0]+1}/{learn.n_epoch}: ' + ', '.join(f'{k} {v:.4f}' if isinstance(v, float) else f'{k} {v}' for k,v in zip(learn.recorder.metric_names[1:], log[1:])), flush=True)
 
-# %% ../nbs/31_train.ipynb #681d5152
+# %% ../nbs/31_train.ipynb #af803ce2
 @patch
 def learner(self:Job,
     method:str, # or 'teacher'
@@ -271,7 +276,7 @@ def learner(self:Job,
     if not self.bars or self.verbose<1: learn.remove_cb(ProgressCallback)
     return learn.to_bf16() if self.bf16 and dls.device.type=='cuda' else learn
 
-# %% ../nbs/31_train.ipynb #af803ce2
+# %% ../nbs/31_train.ipynb #5906f1d1
 @patch
 def fit(self:Job,
     method:str, # or 'teacher'
@@ -290,7 +295,7 @@ def fit(self:Job,
     if write_atomic(done, safetensors.torch.save(weights, {k:json.dumps(v) for k,v in res.items()})): ckpt.unlink(missing_ok=True)
     return dict(weights=weights, **res)
 
-# %% ../nbs/31_train.ipynb #9fb6c680
+# %% ../nbs/31_train.ipynb #4e06ea28
 _ece = ExpectedCalibrationError().name
 
 @patch
@@ -302,7 +307,7 @@ def command(self:Job)->str: # without local folders
         if v: opt.append(f'--{k} {v}')
     return ' '.join(['luminet_distill', r.name, *opt, *(['--bf16'] if self.bf16 else [])])
 
-# %% ../nbs/31_train.ipynb #4e06ea28
+# %% ../nbs/31_train.ipynb #ab178f45
 @patch
 def row(self:Job,
     s:dict,        # settings of the run
@@ -323,7 +328,7 @@ def row(self:Job,
         dtype=s['dtype'], hardware=hardware(learn.dls.device),
         torch=torch.__version__, fastai=fastai.__version__, python=platform.python_version(), luminet_fa=luminet_fa.__version__, commit=self.commit, command=self.command())
 
-# %% ../nbs/31_train.ipynb #ab178f45
+# %% ../nbs/31_train.ipynb #7af6b493
 @patch
 def record(self:Job,
     row:dict, # of a finished run
@@ -335,7 +340,7 @@ def record(self:Job,
     if self.verbose:
         print(f"{row['method']:8} seed {row['seed']}: {row['top1']:.2f} % (best {row['best_top1']:.2f} in epoch {row['best_epoch']}), {row['seconds']:.0f} s")
 
-# %% ../nbs/31_train.ipynb #b7439ec6
+# %% ../nbs/31_train.ipynb #d4290062
 def _fingerprint(model):
     "Short hash of the weights of `model`"
     h = hashlib.sha256()
@@ -348,7 +353,7 @@ def _expected(self:Job):
     t = self.recipe.published.get('teacher')
     return t/100 if t and not self.valid_from_train else None
 
-# %% ../nbs/31_train.ipynb #d4290062
+# %% ../nbs/31_train.ipynb #ab517a72
 @patch
 def use_teacher(self:Job,
     teacher=None, # what `load_teacher` takes; None: train one with seed 0
@@ -364,7 +369,7 @@ def use_teacher(self:Job,
     self.teacher_top1 = 100*check_teacher(self.teacher, dls, progress=False, expected=None if runs else self._expected())
     return runs
 
-# %% ../nbs/31_train.ipynb #146984a1
+# %% ../nbs/31_train.ipynb #bb15fdea
 def _check_args(methods, seeds, recipe, device):
     "Everything that can be refused before anything is trained"
     for m in methods:
@@ -378,7 +383,7 @@ def _check_args(methods, seeds, recipe, device):
     try: torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as e: raise ValueError(f"device {device!r} cannot be used here: {str(e).splitlines()[0]}") from None
 
-# %% ../nbs/31_train.ipynb #bb15fdea
+# %% ../nbs/31_train.ipynb #debe5b6a
 def run_recipe(
     recipe='digits',              # name of a recipe, or a `Recipe`
     path=None,                    # folder of its data; digits need none
@@ -399,7 +404,7 @@ def run_recipe(
     _check_args(methods, r.seeds, r, device)
     return Job(r, path, out, resume, ledger, device, commit=source_commit(), methods=[*methods], **kwargs).run(teacher)
 
-# %% ../nbs/31_train.ipynb #debe5b6a
+# %% ../nbs/31_train.ipynb #c0950446
 @patch
 def run(self:Job,
     teacher=None, # as for `use_teacher`
@@ -424,7 +429,7 @@ def check_resume(self:Job,
     "Refuse what cannot be resumed before anything is trained"
     for m,s in plan: _load_ckpt(self.file(m, s, 'ckpt'), self.settings(m, s)); _load_done(self.file(m, s, 'safetensors'), self.settings(m, s))
 
-# %% ../nbs/31_train.ipynb #9acea899
+# %% ../nbs/31_train.ipynb #d43732f6
 try: from fastcore.script import Param                      # fastcore 1
 except ImportError: Param = None                            # fastcore 2
 
@@ -438,20 +443,20 @@ def _words(o):
     "Words from '0 1 2', '0,1,2' or ['0','1','2']"
     return ' '.join(o if isinstance(o, (list,tuple)) else [str(o)]).replace(',',' ').split()
 
-# %% ../nbs/31_train.ipynb #d43732f6
+# %% ../nbs/31_train.ipynb #f2acaf3f
 def _show_list():
     "Print every recipe with what others reported"
     rows = [dict(recipe=r.name, epochs=r.epochs, bs=r.bs, **r.published) for r in recipes.values()]
     print(pd.DataFrame(rows).fillna('').to_string(index=False))
     print('\nteacher, student, KD, LumiNet: top-1 in % as published, 240 epochs with step decay, best epoch on the test set')
 
-# %% ../nbs/31_train.ipynb #f2acaf3f
+# %% ../nbs/31_train.ipynb #f53bfeda
 def _seeds(o):
     "Seeds as integers"
     try: return None if o is None else [int(s) for s in _words(o)]
     except ValueError: raise ValueError(f"seeds must be whole numbers such as 0 1 2, got {' '.join(_words(o))}") from None
 
-# %% ../nbs/31_train.ipynb #f53bfeda
+# %% ../nbs/31_train.ipynb #139aab4f
 @call_parse
 def luminet_distill(
     recipe:_arg("recipe to run; see --list", nargs='?', opt=False)='digits', # recipe to run; see --list
