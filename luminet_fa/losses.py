@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['luminet_loss', 'kd_loss', 'lskd_loss', 'dkd_loss', 'LumiNetLoss', 'KDLoss', 'DKDLoss', 'LSKDLoss']
 
-# %% ../nbs/01_losses.ipynb #d7b3d32e
+# %% ../nbs/01_losses.ipynb #3ff41ebb
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 from .perception import _standardise, autocast_off, perception
 
-# %% ../nbs/01_losses.ipynb #c066181a
+# %% ../nbs/01_losses.ipynb #3b3890a1
 def _pair(pred, teacher_pred):
     "Student and teacher logits in float32 (float64 stays), the teacher's detached"
     for n,z in dict(pred=pred, teacher_pred=teacher_pred).items():
@@ -22,19 +22,19 @@ def _pair(pred, teacher_pred):
     dt = torch.float64 if torch.float64 in (pred.dtype,teacher_pred.dtype) else torch.float32
     return pred.to(dt),teacher_pred.detach().to(dt)
 
-# %% ../nbs/01_losses.ipynb #147047df
+# %% ../nbs/01_losses.ipynb #cfe166ab
 def _positive(**kw):
     "Raise unless every value is above 0"
     for k,v in kw.items():
         if not v>0: raise ValueError(f"{k} must be positive, got {v}")
 
-# %% ../nbs/01_losses.ipynb #5709e144
+# %% ../nbs/01_losses.ipynb #fe2e4203
 def _kl(a_s, a_t, scale):
     "`scale` times KL(softmax(a_t) || softmax(a_s)), mean over positions"
     kl = F.kl_div(a_s.log_softmax(1), a_t.log_softmax(1), reduction='sum', log_target=True)
     return kl*(scale*a_s.shape[1]/a_s.numel())
 
-# %% ../nbs/01_losses.ipynb #49a8b477
+# %% ../nbs/01_losses.ipynb #8f51e6b4
 def luminet_loss(
     pred:Tensor,         # student logits, floating point, (B,C) or dense (B,C,...); B=1 gives 0
     teacher_pred:Tensor, # teacher logits, same shape; gets no gradient
@@ -48,7 +48,7 @@ def luminet_loss(
     z_s,z_t = _pair(pred, teacher_pred)
     with autocast_off(pred): return _kl(_standardise(z_s, eps, sync, 1/T), _standardise(z_t, eps, sync, 1/T), alpha**2)
 
-# %% ../nbs/01_losses.ipynb #f74d65cd
+# %% ../nbs/01_losses.ipynb #1dcca15d
 def kd_loss(
     pred:Tensor,         # student logits, floating point, (B,C) or dense (B,C,...)
     teacher_pred:Tensor, # teacher logits, same shape; gets no gradient
@@ -59,7 +59,7 @@ def kd_loss(
     z_s,z_t = _pair(pred, teacher_pred)
     with autocast_off(pred): return _kl(z_s/T, z_t/T, T**2)
 
-# %% ../nbs/01_losses.ipynb #4bf7b547
+# %% ../nbs/01_losses.ipynb #3d1f9c95
 def _zscore(z):
     "Standardise each position of `z` over its classes: unbiased standard deviation, 1e-7 added to it"
     std,mean = torch.std_mean(z, 1, keepdim=True)
@@ -69,7 +69,7 @@ def _needs_classes(z, name):
     "Raise for fewer than two classes"
     if z.shape[1]<2: raise ValueError(f"{name} needs at least 2 classes, got logits of shape {tuple(z.shape)}")
 
-# %% ../nbs/01_losses.ipynb #508c0bb3
+# %% ../nbs/01_losses.ipynb #24e4116d
 def lskd_loss(
     pred:Tensor,         # student logits, floating point, (B,C) or dense (B,C,...), C>=2
     teacher_pred:Tensor, # teacher logits, same shape; gets no gradient
@@ -81,7 +81,7 @@ def lskd_loss(
     _needs_classes(z_s, 'lskd_loss')
     with autocast_off(pred): return _kl(_zscore(z_s)/T, _zscore(z_t)/T, T**2)
 
-# %% ../nbs/01_losses.ipynb #6f3ffc9f
+# %% ../nbs/01_losses.ipynb #1e54ed10
 def _target_mask(targ, z):
     "Boolean mask of z's shape that marks the target class"
     if not isinstance(targ, Tensor) or targ.is_floating_point() or targ.is_complex() or targ.dtype==torch.bool:
@@ -90,7 +90,7 @@ def _target_mask(targ, z):
     if tuple(targ.shape)!=want: raise ValueError(f"targ must have shape {want} for logits {tuple(z.shape)}, got {tuple(targ.shape)}")
     return torch.zeros_like(z, dtype=torch.bool).scatter_(1, targ.long().unsqueeze(1), True)
 
-# %% ../nbs/01_losses.ipynb #0a67d2d9
+# %% ../nbs/01_losses.ipynb #cdd8b6d1
 def _decouple(z, mask):
     "Log-probabilities of (target, not target) and, among the others, of each class (0 in the target's place)"
     lp = z.log_softmax(1)
@@ -98,7 +98,7 @@ def _decouple(z, mask):
     binary = torch.stack([lp.masked_fill(~mask, 0.).sum(1), rest.logsumexp(1)], 1)
     return binary,rest.log_softmax(1).masked_fill(mask, 0.)
 
-# %% ../nbs/01_losses.ipynb #52cb0da8
+# %% ../nbs/01_losses.ipynb #8271af3c
 def dkd_loss(
     pred:Tensor,         # student logits, floating point, (B,C) or dense (B,C,...), C>=2
     teacher_pred:Tensor, # teacher logits, same shape; gets no gradient
@@ -118,7 +118,7 @@ def dkd_loss(
         tckd,nckd = [F.kl_div(s, t, reduction='sum', log_target=True) for s,t in parts]
         return (alpha*tckd+beta*nckd)*(T**2*z_s.shape[1]/z_s.numel())
 
-# %% ../nbs/01_losses.ipynb #cc1f6749
+# %% ../nbs/01_losses.ipynb #5c225523
 class _DistillLoss(nn.Module):
     "A distillation loss with its hyper-parameters as attributes"
     needs_targ = False
@@ -127,10 +127,14 @@ class _DistillLoss(nn.Module):
         self._names = list(kw)
         for k,v in kw.items(): setattr(self, k, v)
         _positive(**{k:v for k,v in self.hypers().items() if k in ('T','eps') or (k=='alpha' and not self.needs_targ)})
-    def hypers(self): return {k:getattr(self, k) for k in self._names}
-    def extra_repr(self): return ', '.join(f'{k}={v}' for k,v in self.hypers().items())
+    def hypers(self):
+        "Name and present value of each hyper-parameter"
+        return {k:getattr(self, k) for k in self._names}
+    def extra_repr(self):
+        "What `print` shows in the brackets"
+        return ', '.join(f'{k}={v}' for k,v in self.hypers().items())
 
-# %% ../nbs/01_losses.ipynb #db8e8bf8
+# %% ../nbs/01_losses.ipynb #684cb12c
 class LumiNetLoss(_DistillLoss):
     "`luminet_loss` as a module: `loss(pred, teacher_pred)`"
     def __init__(self,
@@ -146,7 +150,7 @@ class LumiNetLoss(_DistillLoss):
         "The loss of one batch"
         return luminet_loss(pred, teacher_pred, **self.hypers())
 
-# %% ../nbs/01_losses.ipynb #f2278487
+# %% ../nbs/01_losses.ipynb #8bc17688
 class KDLoss(_DistillLoss):
     "`kd_loss` as a module: `loss(pred, teacher_pred)`"
     def __init__(self,
@@ -159,7 +163,7 @@ class KDLoss(_DistillLoss):
         "The loss of one batch"
         return kd_loss(pred, teacher_pred, **self.hypers())
 
-# %% ../nbs/01_losses.ipynb #c2473875
+# %% ../nbs/01_losses.ipynb #f8a19516
 class DKDLoss(_DistillLoss):
     "`dkd_loss` as a module: `loss(pred, teacher_pred, targ)`"
     needs_targ = True
@@ -176,7 +180,7 @@ class DKDLoss(_DistillLoss):
         "The loss of one batch"
         return dkd_loss(pred, teacher_pred, targ, **self.hypers())
 
-# %% ../nbs/01_losses.ipynb #4979c8ce
+# %% ../nbs/01_losses.ipynb #e547dd76
 class LSKDLoss(_DistillLoss):
     "`lskd_loss` as a module: `loss(pred, teacher_pred)`"
     def __init__(self,

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['autocast_off', 'perception']
 
-# %% ../nbs/00_perception.ipynb #b9b262be
+# %% ../nbs/00_perception.ipynb #2aa4c776
 from contextlib import nullcontext
 
 import torch, torch.distributed as dist, torch.nn.functional as F
 from torch import Tensor
 
-# %% ../nbs/00_perception.ipynb #7a7fe528
+# %% ../nbs/00_perception.ipynb #1e1a15d0
 def autocast_off(
     z:Tensor, # any tensor; only its device is read
 ):            # context manager, for one `with`
@@ -20,18 +20,21 @@ def autocast_off(
     on = torch.amp.is_autocast_available(d) and torch.is_autocast_enabled(d)
     return torch.autocast(d, enabled=False) if on else nullcontext()
 
-# %% ../nbs/00_perception.ipynb #ababe9f9
+# %% ../nbs/00_perception.ipynb #e4ce5e2a
 class _AllReduceSum(torch.autograd.Function):
     "Sum over all processes, in the forward and in the backward pass"
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx, x): # x: (n,), left as it is
+        "Sum of `x` over all processes"
         x = x.clone()
         dist.all_reduce(x)
         return x
     @staticmethod
-    def backward(ctx, g): return _AllReduceSum.apply(g)
+    def backward(ctx, g): # g: (n,), this process's share
+        "Sum of the gradients of all processes"
+        return _AllReduceSum.apply(g)
 
-# %% ../nbs/00_perception.ipynb #78b4a536
+# %% ../nbs/00_perception.ipynb #5ae16e4d
 def _sync_perception(z, eps, all_sum=_AllReduceSum.apply):
     "Perception of `z` with the statistics of all processes; `all_sum` adds a 1-d tensor over them"
     dims,C = [d for d in range(z.ndim) if d!=1], z.shape[1]
@@ -43,12 +46,12 @@ def _sync_perception(z, eps, all_sum=_AllReduceSum.apply):
     view = [1,C]+[1]*(z.ndim-2)
     return ((x-mean.view(view))*(var+eps).rsqrt().view(view)).to(z.dtype)
 
-# %% ../nbs/00_perception.ipynb #dd9d1fb5
+# %% ../nbs/00_perception.ipynb #326151dd
 def _world_size():
     "Number of processes in the default group, 1 without one"
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
-# %% ../nbs/00_perception.ipynb #a017182b
+# %% ../nbs/00_perception.ipynb #68243414
 def _standardise(z, eps, sync=False, gain=1.):
     "`gain` times the perception of float32 or float64 logits, unchecked"
     if sync and _world_size()>1: return gain*_sync_perception(z, eps)
@@ -56,7 +59,7 @@ def _standardise(z, eps, sync=False, gain=1.):
     weight = None if gain==1. else z.new_full((z.shape[1],), gain)
     return F.batch_norm(z, None, None, weight, training=True, eps=eps)
 
-# %% ../nbs/00_perception.ipynb #095efb0f
+# %% ../nbs/00_perception.ipynb #c6eae5d5
 def perception(
     z:Tensor,        # raw logits, floating point, (B,C) or dense (B,C,L), (B,C,H,W); classes in dimension 1
     eps:float=1e-5,  # added to the variance, in units of z**2, >0

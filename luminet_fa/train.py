@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['make_model', 'distill_cbs', 'make_dls', 'Checkpoint', 'Job', 'run_recipe', 'luminet_distill']
 
-# %% ../nbs/31_train.ipynb #b76f4790
+# %% ../nbs/31_train.ipynb #c7dd01e4
 import hashlib, io, json, platform, random, sys, time, warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ from .models.small import small_model
 from .recipes import Recipe, get_recipe, recipes
 from .teacher import load_teacher, check_teacher
 
-# %% ../nbs/31_train.ipynb #851f072f
+# %% ../nbs/31_train.ipynb #b07670eb
 def make_model(
     name:str,      # 'cnn' and a width for `small_model`, else a name of `cifar_models`
     n_out:int=100, # classes C
@@ -45,7 +45,7 @@ def make_model(
     "The network a recipe calls `name`"
     return small_model(name, n_out=n_out) if name.startswith('cnn') else cifar_model(name, n_out)
 
-# %% ../nbs/31_train.ipynb #7ca62061
+# %% ../nbs/31_train.ipynb #5f973daa
 _losses = dict(kd=KDLoss, dkd=DKDLoss, lskd=LSKDLoss)
 _method_names = ('alone', *_losses, 'luminet')
 
@@ -62,7 +62,7 @@ def distill_cbs(
     cb = {k:settings.pop(k) for k in ('ce_w','kd_w','warmup') if k in settings}
     return [DistillCallback(teacher, _losses[method](**settings), **cb)]
 
-# %% ../nbs/31_train.ipynb #aa6893e3
+# %% ../nbs/31_train.ipynb #bbbf2ce0
 _data = dict(digits=digits_dls, cifar100=cifar_dls)
 
 def make_dls(
@@ -82,7 +82,7 @@ def make_dls(
     some = torch.randperm(len(ds), generator=torch.Generator().manual_seed(0))[:n_train].to(ds.x.device)
     return type(dls)(dls.train.new(ds[some]), dls.valid, device=dls.device)
 
-# %% ../nbs/31_train.ipynb #29c88d78
+# %% ../nbs/31_train.ipynb #cfb0b4eb
 def _rng():
     "State of every generator that training draws from"
     n = np.random.get_state()
@@ -95,12 +95,12 @@ def _set_rng(s):
     np.random.set_state((s['numpy'][0], s['numpy'][1].numpy(), *s['numpy'][2:]))
     if len(s['cuda']) and len(s['cuda'])==torch.cuda.device_count(): torch.cuda.set_rng_state_all(s['cuda'])
 
-# %% ../nbs/31_train.ipynb #6ed68ce6
+# %% ../nbs/31_train.ipynb #8902c442
 def _plain(sd):
     "An optimiser's state without the numpy numbers that schedules leave in it, so that it loads with `weights_only`"
     return dict(sd, param_groups=[{k:v.item() if isinstance(v, np.generic) else v for k,v in g.items()} for g in sd['param_groups']])
 
-# %% ../nbs/31_train.ipynb #fcb62aa6
+# %% ../nbs/31_train.ipynb #69da1cf6
 class Checkpoint(Callback):
     "Save everything after each epoch, and go on from there"
     order = 65 # after Recorder (50) and progress (60): their rows are done
@@ -116,7 +116,7 @@ class Checkpoint(Callback):
         self.train_s,self.total_s = (state['train_s'],state['total_s']) if state else (0.,0.)
         self.start = len(self.history)
 
-# %% ../nbs/31_train.ipynb #3bf9ab61
+# %% ../nbs/31_train.ipynb #ba66d3f8
 @patch
 def before_fit(self:Checkpoint):
     "Weights and optimiser of the checkpoint"
@@ -132,7 +132,7 @@ def before_epoch(self:Checkpoint):
         self.recorder.log = L(self.epoch, *self.history[self.epoch].values())
         raise CancelEpochException
 
-# %% ../nbs/31_train.ipynb #7c088a3b
+# %% ../nbs/31_train.ipynb #b6d4b100
 @patch
 def before_train(self:Checkpoint):
     "Generators, and the clock"
@@ -150,7 +150,7 @@ def _seed(self:Checkpoint):
     sm = self.recorder.smooth_loss
     sm.count,sm.val = self.state['smooth']
 
-# %% ../nbs/31_train.ipynb #70be57aa
+# %% ../nbs/31_train.ipynb #a9ea0e75
 @patch
 def after_train(self:Checkpoint):
     "Seconds spent training"
@@ -164,16 +164,16 @@ def after_epoch(self:Checkpoint):
     self.history.append(dict(zip(self.recorder.metric_names[1:-1], [None if v is None else float(v) for v in self.recorder.values[-1]])))
     sm,buf = self.recorder.smooth_loss,io.BytesIO()
     torch.save(dict(settings=self.settings, model=self.model.state_dict(), opt=_plain(self.opt.state_dict()), rng=_rng(), loader=self.dls.rng_state(),
-        smooth=(sm.count, sm.val), history=self.history, train_s=self.train_s, total_s=self.total_s), buf)
+        smooth=(sm.count, torch.as_tensor(sm.val).as_subclass(torch.Tensor)), history=self.history, train_s=self.train_s, total_s=self.total_s), buf)
     write_atomic(self.file, buf.getvalue())
 
-# %% ../nbs/31_train.ipynb #7017250d
+# %% ../nbs/31_train.ipynb #10242a08
 def _same(old, new, file):
     "Refuse to continue `file` when its settings `old` are not `new`"
     diff = [f"{k} {old.get(k)!r} there, {new.get(k)!r} now" for k in {**old, **new} if old.get(k)!=new.get(k)]
     if diff: raise ValueError(f"cannot resume {file}: {'; '.join(diff)}. Give the settings it was started with, or start afresh without resume")
 
-# %% ../nbs/31_train.ipynb #3f603dc8
+# %% ../nbs/31_train.ipynb #e7078f7f
 def _load_ckpt(file, settings):
     "The checkpoint in `file`, None where there is none"
     if not Path(file).exists(): return None
@@ -182,7 +182,7 @@ def _load_ckpt(file, settings):
     _same(state['settings'], settings, file)
     return state
 
-# %% ../nbs/31_train.ipynb #2ebd3b12
+# %% ../nbs/31_train.ipynb #89385eb0
 def _load_done(file, settings):
     "What a finished run left in `file`: weights, row, history; None where there is none"
     if not Path(file).exists(): return None
@@ -193,7 +193,7 @@ def _load_done(file, settings):
     _same(old, settings, file)
     return dict(weights=sd, **meta)
 
-# %% ../nbs/31_train.ipynb #d9338523
+# %% ../nbs/31_train.ipynb #e8a4fef2
 @dataclass
 class Job:
     "A recipe and the circumstances it runs in"
@@ -218,7 +218,7 @@ class Job:
     methods:list=()           # that this invocation runs
     _dls:tuple=(None,None)    # seed and loaders, kept between the methods of a seed
 
-# %% ../nbs/31_train.ipynb #71249ab3
+# %% ../nbs/31_train.ipynb #3a0c9fc5
 @patch
 def dls(self:Job,
     seed:int, # of order and augmentation
@@ -239,7 +239,7 @@ def file(self:Job,
     "Where a run of this job keeps its file"
     return Path(self.out)/self.recipe.name.replace('/','-')/f'{method}-s{seed}.{ext}'
 
-# %% ../nbs/31_train.ipynb #df5c1fef
+# %% ../nbs/31_train.ipynb #afd76084
 @patch
 def settings(self:Job,
     method:str, # or 'teacher'
@@ -253,12 +253,12 @@ def settings(self:Job,
         n_train=self.n_train, dtype='bf16' if self.bf16 else 'float32', teacher=None if t or method=='alone' else self.teacher_id,
         **{k:v for k,v in own.items() if k!='lr'})
 
-# %% ../nbs/31_train.ipynb #681d5152
+# %% ../nbs/31_train.ipynb #4a1252e4
 def _line(learn, log):
     "One epoch as a line of text"
     print(f'epoch {log[0]+1}/{learn.n_epoch}: ' + ', '.join(f'{k} {v:.4f}' if isinstance(v, float) else f'{k} {v}' for k,v in zip(learn.recorder.metric_names[1:], log[1:])), flush=True)
 
-# %% ../nbs/31_train.ipynb #af803ce2
+# %% ../nbs/31_train.ipynb #da70e672
 @patch
 def learner(self:Job,
     method:str, # or 'teacher'
@@ -276,7 +276,7 @@ def learner(self:Job,
     if not self.bars or self.verbose<1: learn.remove_cb(ProgressCallback)
     return learn.to_bf16() if self.bf16 and dls.device.type=='cuda' else learn
 
-# %% ../nbs/31_train.ipynb #5906f1d1
+# %% ../nbs/31_train.ipynb #0fcaa4da
 @patch
 def fit(self:Job,
     method:str, # or 'teacher'
@@ -295,7 +295,7 @@ def fit(self:Job,
     if write_atomic(done, safetensors.torch.save(weights, {k:json.dumps(v) for k,v in res.items()})): ckpt.unlink(missing_ok=True)
     return dict(weights=weights, **res)
 
-# %% ../nbs/31_train.ipynb #4e06ea28
+# %% ../nbs/31_train.ipynb #189c2427
 _ece = ExpectedCalibrationError().name
 
 @patch
@@ -307,7 +307,7 @@ def command(self:Job)->str: # without local folders
         if v: opt.append(f'--{k} {v}')
     return ' '.join(['luminet_distill', r.name, *opt, *(['--bf16'] if self.bf16 else [])])
 
-# %% ../nbs/31_train.ipynb #ab178f45
+# %% ../nbs/31_train.ipynb #9e9851d5
 @patch
 def row(self:Job,
     s:dict,        # settings of the run
@@ -323,12 +323,12 @@ def row(self:Job,
         student='' if s['method']=='teacher' else self.recipe.student, **{k:s[k] for k in ('seed','epochs','schedule','bs','lr','wd')},
         settings=' '.join(f'{k}={v:.6g}' for k,v in s.items() if k not in shared and k!='n_train'), n_train=len(learn.dls.train.dataset),
         top1=round(top1,2), best_top1=round(100*cb.history[best]['accuracy'],2), best_epoch=best+1, valid_loss=round(h['valid_loss'],4),
-        teacher_top1=round(top1 if s['method']=='teacher' else self.teacher_top1, 2), ece=round(h[_ece],4),
+        teacher_top1=round(top1,2) if s['method']=='teacher' else self.teacher_top1 and round(self.teacher_top1,2), ece=round(h[_ece],4),
         eval_on=f'{s["valid_from_train"]} a class of train' if s['valid_from_train'] else 'test', seconds=round(cb.total_s,1), img_s=round(n/cb.train_s),
         dtype=s['dtype'], hardware=hardware(learn.dls.device),
         torch=torch.__version__, fastai=fastai.__version__, python=platform.python_version(), luminet_fa=luminet_fa.__version__, commit=self.commit, command=self.command())
 
-# %% ../nbs/31_train.ipynb #7af6b493
+# %% ../nbs/31_train.ipynb #81420413
 @patch
 def record(self:Job,
     row:dict, # of a finished run
@@ -340,7 +340,7 @@ def record(self:Job,
     if self.verbose:
         print(f"{row['method']:8} seed {row['seed']}: {row['top1']:.2f} % (best {row['best_top1']:.2f} in epoch {row['best_epoch']}), {row['seconds']:.0f} s")
 
-# %% ../nbs/31_train.ipynb #d4290062
+# %% ../nbs/31_train.ipynb #c166b132
 def _fingerprint(model):
     "Short hash of the weights of `model`"
     h = hashlib.sha256()
@@ -353,7 +353,7 @@ def _expected(self:Job):
     t = self.recipe.published.get('teacher')
     return t/100 if t and not self.valid_from_train else None
 
-# %% ../nbs/31_train.ipynb #ab517a72
+# %% ../nbs/31_train.ipynb #69dd63fc
 @patch
 def use_teacher(self:Job,
     teacher=None, # what `load_teacher` takes; None: train one with seed 0
@@ -369,7 +369,7 @@ def use_teacher(self:Job,
     self.teacher_top1 = 100*check_teacher(self.teacher, dls, progress=False, expected=None if runs else self._expected())
     return runs
 
-# %% ../nbs/31_train.ipynb #bb15fdea
+# %% ../nbs/31_train.ipynb #37179706
 def _check_args(methods, seeds, recipe, device):
     "Everything that can be refused before anything is trained"
     for m in methods:
@@ -383,7 +383,7 @@ def _check_args(methods, seeds, recipe, device):
     try: torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as e: raise ValueError(f"device {device!r} cannot be used here: {str(e).splitlines()[0]}") from None
 
-# %% ../nbs/31_train.ipynb #debe5b6a
+# %% ../nbs/31_train.ipynb #072ed33a
 def run_recipe(
     recipe='digits',              # name of a recipe, or a `Recipe`
     path=None,                    # folder of its data; digits need none
@@ -404,7 +404,7 @@ def run_recipe(
     _check_args(methods, r.seeds, r, device)
     return Job(r, path, out, resume, ledger, device, commit=source_commit(), methods=[*methods], **kwargs).run(teacher)
 
-# %% ../nbs/31_train.ipynb #c0950446
+# %% ../nbs/31_train.ipynb #14607ad7
 @patch
 def run(self:Job,
     teacher=None, # as for `use_teacher`
@@ -429,7 +429,7 @@ def check_resume(self:Job,
     "Refuse what cannot be resumed before anything is trained"
     for m,s in plan: _load_ckpt(self.file(m, s, 'ckpt'), self.settings(m, s)); _load_done(self.file(m, s, 'safetensors'), self.settings(m, s))
 
-# %% ../nbs/31_train.ipynb #d43732f6
+# %% ../nbs/31_train.ipynb #e939806e
 try: from fastcore.script import Param                      # fastcore 1
 except ImportError: Param = None                            # fastcore 2
 
@@ -443,20 +443,20 @@ def _words(o):
     "Words from '0 1 2', '0,1,2' or ['0','1','2']"
     return ' '.join(o if isinstance(o, (list,tuple)) else [str(o)]).replace(',',' ').split()
 
-# %% ../nbs/31_train.ipynb #f2acaf3f
+# %% ../nbs/31_train.ipynb #f0b6845d
 def _show_list():
     "Print every recipe with what others reported"
     rows = [dict(recipe=r.name, epochs=r.epochs, bs=r.bs, **r.published) for r in recipes.values()]
     print(pd.DataFrame(rows).fillna('').to_string(index=False))
     print('\nteacher, student, KD, LumiNet: top-1 in % as published, 240 epochs with step decay, best epoch on the test set')
 
-# %% ../nbs/31_train.ipynb #f53bfeda
+# %% ../nbs/31_train.ipynb #6a9d657e
 def _seeds(o):
     "Seeds as integers"
     try: return None if o is None else [int(s) for s in _words(o)]
     except ValueError: raise ValueError(f"seeds must be whole numbers such as 0 1 2, got {' '.join(_words(o))}") from None
 
-# %% ../nbs/31_train.ipynb #139aab4f
+# %% ../nbs/31_train.ipynb #b8298f2d
 @call_parse
 def luminet_distill(
     recipe:_arg("recipe to run; see --list", nargs='?', opt=False)='digits', # recipe to run; see --list
