@@ -6,7 +6,7 @@
 __all__ = ['n_views', 'split_view', 'gather_views', 'TensorData', 'TensorDL', 'as_images', 'TensorDataLoaders', 'tensor_dls',
            'rank_in_class', 'hold_out']
 
-# %% ../../nbs/19_data.tensor.ipynb #3d3136e8
+# %% ../../nbs/19_data.tensor.ipynb #f40c8d98
 import numpy as np, torch, torch.nn.functional as F
 from itertools import islice
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from fastai.data.all import TfmdDL, DataLoaders, CategoryMap, Category, TensorCa
 from fastai.vision.core import TensorImage, TensorImageBW
 from fastai.losses import CrossEntropyLossFlat
 
-# %% ../../nbs/19_data.tensor.ipynb #18f3071b
+# %% ../../nbs/19_data.tensor.ipynb #1f5c19c1
 def n_views(
     pad:int,         # border on each side, pixels, >=0
     flip:bool=True,  # mirrored views as well?
@@ -25,7 +25,7 @@ def n_views(
     "How many views padding, cropping and flipping can make of one image"
     return (2*pad+1)**2 * (2 if flip else 1)
 
-# %% ../../nbs/19_data.tensor.ipynb #1c56fbf4
+# %% ../../nbs/19_data.tensor.ipynb #7949d63b
 def split_view(
     views,    # view ids, int or integer tensor of any shape; 0..n_views(pad)-1
     pad:int,  # border on each side, pixels, >=0
@@ -34,7 +34,7 @@ def split_view(
     w = 2*pad+1
     return views//w%w, views%w, views//(w*w)
 
-# %% ../../nbs/19_data.tensor.ipynb #953f2aa1
+# %% ../../nbs/19_data.tensor.ipynb #eb505eb8
 def gather_views(
     x_pad:torch.Tensor,  # padded images, any dtype, (N,C,H+2*pad,W+2*pad)
     idxs:torch.Tensor,   # which images, int64, (B,); 0..N-1
@@ -47,7 +47,7 @@ def gather_views(
     x = windows[idxs,:,dy,dx]
     return torch.where(m.bool()[:,None,None,None], x.flip(3), x)
 
-# %% ../../nbs/19_data.tensor.ipynb #4c0371c9
+# %% ../../nbs/19_data.tensor.ipynb #6eae91f3
 class TensorData:
     "Images as one uint8 tensor, with labels, class names and normalisation"
     n_inp,loss_func = 1,CrossEntropyLossFlat()
@@ -68,7 +68,7 @@ class TensorData:
     def __len__(self): return len(self.x)
     def __repr__(self): return f"TensorData: {len(self)} images {tuple(self.x.shape[1:])}, {self.c} classes"
 
-# %% ../../nbs/19_data.tensor.ipynb #221c242d
+# %% ../../nbs/19_data.tensor.ipynb #75c1c6ec
 @patch
 def new(self:TensorData,
     x,       # images, uint8, (N,C,H,W)
@@ -90,10 +90,10 @@ def new_empty(self:TensorData)->TensorData: # without images
     "What an exported learner keeps: shape, names, normalisation"
     return self.new(self.x[:0].clone(), None if self.y is None else self.y[:0].clone())
 
-# %% ../../nbs/19_data.tensor.ipynb #a3a39bd9
+# %% ../../nbs/19_data.tensor.ipynb #3450ca8b
 def _image_type(x): return TensorImageBW if x.shape[1]==1 else TensorImage
 
-# %% ../../nbs/19_data.tensor.ipynb #ad160b47
+# %% ../../nbs/19_data.tensor.ipynb #e3c8f521
 @patch
 def to(self:TensorData,
     device, # where batches are made
@@ -113,7 +113,7 @@ def padded(self:TensorData,
     if pad not in self._pad: self._pad = {pad: F.pad(self.x, (pad,)*4)}
     return self._pad[pad]
 
-# %% ../../nbs/19_data.tensor.ipynb #3126b1dc
+# %% ../../nbs/19_data.tensor.ipynb #7613a38e
 @patch
 def __getstate__(self:TensorData): return {**self.__dict__, '_pad':{}}
 
@@ -135,7 +135,7 @@ def decode(self:TensorData,
     "The label of one sample as its name"
     return (o[0], *(Category(self.vocab[int(l)]) for l in o[1:]))
 
-# %% ../../nbs/19_data.tensor.ipynb #e5c3321d
+# %% ../../nbs/19_data.tensor.ipynb #eb863cc4
 class TensorDL(TfmdDL):
     "A `TfmdDL` that cuts whole batches of views out of a `TensorData`, on its device"
     def __init__(self,
@@ -156,7 +156,7 @@ class TensorDL(TfmdDL):
         self.last_idxs = self.last_views = None
         self._n_inp,self._types = 1,{tuple:[_image_type(dataset.x), TensorCategory]}
 
-# %% ../../nbs/19_data.tensor.ipynb #eddef024
+# %% ../../nbs/19_data.tensor.ipynb #58f81995
 @patch
 def new(self:TensorDL,
     dataset=None, # another `TensorData`; None: the same
@@ -171,7 +171,7 @@ def augments(self:TensorDL)->bool: # training set, and more than one view?
     "Whether batches are augmented"
     return self.dataset.split_idx==0 and self.n_views>1
 
-# %% ../../nbs/19_data.tensor.ipynb #f9f3365c
+# %% ../../nbs/19_data.tensor.ipynb #6a21a8b3
 @patch
 def get_idxs(self:TensorDL)->torch.Tensor: # int64, (n,)
     "The order of one epoch"
@@ -185,7 +185,7 @@ def get_views(self:TensorDL,
     if self.augments(): return torch.randint(0, self.n_views, (n,), generator=self.gen)
     return torch.full((n,), self.pad*(2*self.pad+1)+self.pad)
 
-# %% ../../nbs/19_data.tensor.ipynb #c91760cb
+# %% ../../nbs/19_data.tensor.ipynb #eef73fd7
 @patch
 def view_batch(self:TensorDL,
     idxs:torch.Tensor,        # which images, int64 on the device, (B,)
@@ -198,7 +198,7 @@ def view_batch(self:TensorDL,
     if len(self.after_batch.fs): b = tuple(torch.Tensor.as_subclass(o, torch.Tensor) for o in self.after_batch(self._retain_dl(b)))
     return (b[0].sub_(ds.mean).div_(ds.std), *b[1:])
 
-# %% ../../nbs/19_data.tensor.ipynb #94338d1d
+# %% ../../nbs/19_data.tensor.ipynb #f3d32930
 @patch
 def create_batches(self:TensorDL,
     samps, # indices of one epoch: a tensor, or anything to iterate over
@@ -219,12 +219,12 @@ def __iter__(self:TensorDL):
     yield from self.create_batches(self.get_idxs())
     self.after_iter()
 
-# %% ../../nbs/19_data.tensor.ipynb #cbc02f44
+# %% ../../nbs/19_data.tensor.ipynb #15e0caf8
 def _no_batch(n, bs):
     if n==0: return "there are no images in this loader: an exported learner keeps none; give it new data with `learn.dls = ...` or `dls.test_dl(images)`"
     return f"a batch of {bs} is larger than the data ({n} images), so nothing would be trained: use bs<={n} or drop_last=False"
 
-# %% ../../nbs/19_data.tensor.ipynb #81a1ea32
+# %% ../../nbs/19_data.tensor.ipynb #817c0552
 @patch
 def one_batch(self:TensorDL)->tuple: # as `view_batch`
     "A batch to look at, which leaves the training generator alone"
@@ -240,7 +240,7 @@ def decode(self:TensorDL,
     x,mean,std = b[0],self.dataset.mean.to(b[0].device),self.dataset.std.to(b[0].device)
     return to_cpu(self.after_batch.decode(self._retain_dl((x*std+mean, *b[1:]))))
 
-# %% ../../nbs/19_data.tensor.ipynb #babc5a23
+# %% ../../nbs/19_data.tensor.ipynb #3188a753
 def _one_image(o, shape):
     "Picture, file or array `o` -> uint8 (1,C,H,W)"
     c,h,w = shape
@@ -250,7 +250,7 @@ def _one_image(o, shape):
         o = np.array(o if o.size==(w,h) else o.resize((w,h), Image.BICUBIC))
     return as_images(o, shape)
 
-# %% ../../nbs/19_data.tensor.ipynb #9fa62411
+# %% ../../nbs/19_data.tensor.ipynb #c3667ba9
 def as_images(
     o,            # uint8 tensor or array (N,C,H,W), (N,H,W,C) or one image; picture; file; or a list of these
     shape:tuple,  # (C,H,W) that the model was trained on
@@ -268,11 +268,11 @@ def as_images(
     if len(s) in (3,4) and s[-3:]==last:    return x.reshape(-1,h,w,c).permute(0,3,1,2).contiguous()
     raise ValueError(f"images of shape {s} do not fit: this loader holds {c}x{h}x{w} images, give it (N,{c},{h},{w}) or (N,{h},{w},{c})")
 
-# %% ../../nbs/19_data.tensor.ipynb #6e9003cd
+# %% ../../nbs/19_data.tensor.ipynb #cd87ad87
 class TensorDataLoaders(DataLoaders):
     "fastai's `DataLoaders` over `TensorDL`"
 
-# %% ../../nbs/19_data.tensor.ipynb #78c4db39
+# %% ../../nbs/19_data.tensor.ipynb #d17e47ee
 def _labels(y, vocab):
     "Labels as int64: indices, or names that are looked up"
     if isinstance(y, (torch.Tensor,np.ndarray)) and not np.issubdtype(np.asarray(y).dtype, np.str_): return _check_labels(torch.as_tensor(y), len(vocab))
@@ -285,7 +285,7 @@ def _check_labels(y, c, name='y'):
     if len(y) and not (0<=y.min() and y.max()<c): raise ValueError(f"{name} holds labels {int(y.min())}..{int(y.max())}, but {c} classes have labels 0..{c-1}")
     return y.long()
 
-# %% ../../nbs/19_data.tensor.ipynb #94d18fe4
+# %% ../../nbs/19_data.tensor.ipynb #276cd257
 @patch
 def test_dl(self:TensorDataLoaders,
     test_items,         # what `as_images` takes, or a `TensorData`; with labels: (images, labels), or paths
@@ -306,7 +306,7 @@ def test_dl(self:TensorDataLoaders,
         if len(x)!=len(y): raise ValueError(f"{len(x)} images but {len(y)} labels")
     return self.valid.new(ds.new(x, y), **merge(dict(shuffle=False, drop_last=False), kwargs))
 
-# %% ../../nbs/19_data.tensor.ipynb #aed27b3e
+# %% ../../nbs/19_data.tensor.ipynb #bd942b59
 @patch
 def rng_state(self:TensorDataLoaders)->torch.Tensor: # uint8, as torch's generators give it
     "State of the generator that orders and augments the training set"
@@ -319,7 +319,7 @@ def set_rng_state(self:TensorDataLoaders,
     "Go on with the batches that would have followed `rng_state`"
     (torch.default_generator if self.train.gen is None else self.train.gen).set_state(state.cpu())
 
-# %% ../../nbs/19_data.tensor.ipynb #66b1e776
+# %% ../../nbs/19_data.tensor.ipynb #70ddd9ca
 def _check_images(x, y, c, name):
     "Images and labels as tensors, or one clear sentence"
     x,y = (torch.as_tensor(np.asarray(o)) if not isinstance(o, torch.Tensor) else o for o in (x,y))
@@ -332,7 +332,7 @@ def _check_images(x, y, c, name):
     if y.ndim!=1: raise ValueError(f"y_{name} must have one dimension (N,), got {tuple(y.shape)}")
     return x.contiguous(),_check_labels(y, c, f'y_{name}')
 
-# %% ../../nbs/19_data.tensor.ipynb #f277c784
+# %% ../../nbs/19_data.tensor.ipynb #a7c8d448
 def _check_dls(x, y, xv, bs, val_bs, pad, vocab, mean, std, drop_last):
     "What must hold between the arguments of `tensor_dls`"
     if len(vocab)<2: raise ValueError(f"classification needs at least two classes, got {len(vocab)}: {list(vocab)}")
@@ -346,7 +346,7 @@ def _check_dls(x, y, xv, bs, val_bs, pad, vocab, mean, std, drop_last):
     if pad<0: raise ValueError(f"pad must be 0 or more pixels, got {pad}")
     if drop_last and bs>len(x): raise ValueError(_no_batch(len(x), bs))
 
-# %% ../../nbs/19_data.tensor.ipynb #74668e79
+# %% ../../nbs/19_data.tensor.ipynb #1b3c0058
 def tensor_dls(
     x_train,              # training images, uint8, (N,C,H,W)
     y_train,              # their labels, integers, (N,); 0..len(vocab)-1
@@ -372,14 +372,14 @@ def tensor_dls(
     kw = dict(pad=pad, flip=flip, seed=seed, device=device)
     return TensorDataLoaders(TensorDL(tr, bs, shuffle=True, drop_last=drop_last, **kw), TensorDL(va, val_bs, **kw), device=device)
 
-# %% ../../nbs/19_data.tensor.ipynb #6845071f
+# %% ../../nbs/19_data.tensor.ipynb #8c1d47a9
 def rank_in_class(
     y:torch.Tensor, # labels, int64, (N,); >=0
 )->torch.Tensor:    # int64, (N,); the first image of each class has 0, the next 1, ...
     "Which one of its class each image is"
     return (F.one_hot(y).cumsum(0)-1).gather(1, y[:,None])[:,0]
 
-# %% ../../nbs/19_data.tensor.ipynb #85c5f8c1
+# %% ../../nbs/19_data.tensor.ipynb #9bf7f512
 def hold_out(
     x,      # images, (N,...)
     y,      # labels, int64, (N,)
