@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['cifar100_names', 'cifar100_stats', 'load_cifar100', 'cifar_dls']
 
-# %% ../../nbs/21_data.cifar.ipynb #8fb0bee3
+# %% ../../nbs/21_data.cifar.ipynb #8bc313ad
 import hashlib, os, pickle, tarfile
 import numpy as np, torch
 from pathlib import Path
@@ -14,7 +14,7 @@ from fastai.imports import progress_bar
 from fastai.data.external import untar_data, URLs
 from .tensor import TensorDataLoaders, hold_out, tensor_dls
 
-# %% ../../nbs/21_data.cifar.ipynb #f1aa9fa1
+# %% ../../nbs/21_data.cifar.ipynb #07b7b558
 cifar100_names = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle caterpillar
 cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster
@@ -25,7 +25,7 @@ tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman wor
 """.split()
 cifar100_stats = (.5071,.4867,.4408),(.2675,.2565,.2761)  # mean and std per channel, pixels in 0..1, training set
 
-# %% ../../nbs/21_data.cifar.ipynb #0b150dd8
+# %% ../../nbs/21_data.cifar.ipynb #1450b2e6
 _layouts = dict(npz='cifar100-train.npz and cifar100-test.npz', pickle='the pickles train, test and meta of cifar-100-python',
                 tar='cifar-100-python.tar.gz', folders='class folders train/.../<class>/*.png and test/.../<class>/*.png')
 
@@ -41,7 +41,7 @@ def _find(path):
     raise FileNotFoundError(f"no CIFAR-100 in {path}{'' if path.exists() else ' (which does not exist)'}: looked there, in cifar100/ and in "
                             f"cifar-100-python/ for {'; for '.join(_layouts.values())}")
 
-# %% ../../nbs/21_data.cifar.ipynb #ac992a20
+# %% ../../nbs/21_data.cifar.ipynb #1590d1dd
 class _Named:
     "A context in which whatever goes wrong with `file` names it"
     def __init__(self, file): # path of the file that is read inside
@@ -52,7 +52,7 @@ class _Named:
         if isinstance(e, FileNotFoundError): raise FileNotFoundError(f"{self.file} is missing: training needs it") from e
         raise ValueError(f"{self.file} cannot be read ({typ.__name__}: {str(e)[:120]}): is it truncated or damaged? Fetch it again") from e
 
-# %% ../../nbs/21_data.cifar.ipynb #96dc3cab
+# %% ../../nbs/21_data.cifar.ipynb #fa53da55
 _safe = {('numpy','ndarray'), ('numpy','dtype'), ('_codecs','encode'),
          *((f'numpy.{c}.{m}',n) for c in ('core','_core') for m,n in (('multiarray','_reconstruct'),('multiarray','scalar'),('numeric','_frombuffer')))}
 
@@ -70,7 +70,7 @@ def _unpickle(f):
     o = _ArrayUnpickler(f, encoding='latin1').load()
     return {k.decode() if isinstance(k, bytes) else k: v for k,v in o.items()}
 
-# %% ../../nbs/21_data.cifar.ipynb #1c1cfcd8
+# %% ../../nbs/21_data.cifar.ipynb #91ef397d
 def _read_npz(d):
     out,vocab = {},cifar100_names
     for s in ('train','test'):
@@ -84,7 +84,7 @@ def _arrays(b):
     x = np.asarray(b['data'], dtype=np.uint8)
     return x.reshape(len(x),3,32,32).transpose(0,2,3,1),np.asarray(b['fine_labels'])
 
-# %% ../../nbs/21_data.cifar.ipynb #49eaac0b
+# %% ../../nbs/21_data.cifar.ipynb #6055c3ea
 def _read_pickle(d):
     out = {}
     for s in ('train','test','meta'):
@@ -100,7 +100,7 @@ def _read_tar(p):
         for s in ('train','test','meta'): assert s in out, f"no member {s}"
     return out,out.pop('meta')['fine_label_names']
 
-# %% ../../nbs/21_data.cifar.ipynb #685e26b3
+# %% ../../nbs/21_data.cifar.ipynb #38ea2de4
 def _read_image(p, size):
     with _Named(p), Image.open(p) as im: a = np.asarray(im.convert('RGB'))
     if size and a.shape!=size: raise ValueError(f"{p} is {a.shape[1]}x{a.shape[0]} pixels, the images before it {size[1]}x{size[0]}: all must have one size")
@@ -127,7 +127,7 @@ def _read_folders(d):
         out[s] = x,np.array([vocab.index(c) for c in cls])
     return out,vocab
 
-# %% ../../nbs/21_data.cifar.ipynb #94d8314f
+# %% ../../nbs/21_data.cifar.ipynb #565125de
 _readers = dict(npz=_read_npz, pickle=_read_pickle, tar=_read_tar, folders=_read_folders)
 
 def _in_order(x, y):
@@ -147,7 +147,7 @@ def _check(out, vocab, where):
     if len(tr)<2: raise ValueError(f"{where}: classification needs at least two classes, the training set has {len(tr)}")
     if te-tr: raise ValueError(f"{where}: the test set has classes that the training set has not: {[vocab[c] for c in sorted(te-tr)][:5]}")
 
-# %% ../../nbs/21_data.cifar.ipynb #9c760018
+# %% ../../nbs/21_data.cifar.ipynb #f2cadd53
 def load_cifar100(
     path=None,   # folder or archive with any of the layouts; None: fastai downloads it (160 MB) into its data folder
     cache=False, # write what was read from class folders beside them as .npz, which is found first the next time?
@@ -159,7 +159,7 @@ def load_cifar100(
     if cache and kind=='folders': _write_cache(where, out, vocab)
     return *_in_order(*out['train']),*_in_order(*out['test']),list(vocab)
 
-# %% ../../nbs/21_data.cifar.ipynb #f771a8ed
+# %% ../../nbs/21_data.cifar.ipynb #007fcc82
 def _write_cache(d, out, vocab):
     "The arrays as npz beside the folders; a broken write leaves nothing that `_find` would take"
     for s in ('test','train'):
@@ -167,7 +167,7 @@ def _write_cache(d, out, vocab):
         np.savez(tmp, x=out[s][0], y=out[s][1], vocab=np.array(vocab))
         os.replace(tmp, d/f'cifar100-{s}.npz')
 
-# %% ../../nbs/21_data.cifar.ipynb #4e51291e
+# %% ../../nbs/21_data.cifar.ipynb #51e00257
 def cifar_dls(
     path=None,              # as for `load_cifar100`
     bs:int=64,              # images in a training batch
