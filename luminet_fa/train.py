@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['make_model', 'distill_cbs', 'make_dls', 'Checkpoint', 'Job', 'run_recipe', 'luminet_distill']
 
-# %% ../nbs/31_train.ipynb #c7dd01e4
+# %% ../nbs/31_train.ipynb #0acd941e
 import hashlib, io, json, platform, random, sys, time, warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ from .models.small import small_model
 from .recipes import Recipe, get_recipe, recipes
 from .teacher import load_teacher, check_teacher
 
-# %% ../nbs/31_train.ipynb #b07670eb
+# %% ../nbs/31_train.ipynb #acc67f5b
 def make_model(
     name:str,      # 'cnn' and a width for `small_model`, else a name of `cifar_models`
     n_out:int=100, # classes C
@@ -45,7 +45,7 @@ def make_model(
     "The network a recipe calls `name`"
     return small_model(name, n_out=n_out) if name.startswith('cnn') else cifar_model(name, n_out)
 
-# %% ../nbs/31_train.ipynb #5f973daa
+# %% ../nbs/31_train.ipynb #9903959f
 _losses = dict(kd=KDLoss, dkd=DKDLoss, lskd=LSKDLoss)
 _method_names = ('alone', *_losses, 'luminet')
 
@@ -62,7 +62,7 @@ def distill_cbs(
     cb = {k:settings.pop(k) for k in ('ce_w','kd_w','warmup') if k in settings}
     return [DistillCallback(teacher, _losses[method](**settings), **cb)]
 
-# %% ../nbs/31_train.ipynb #bbbf2ce0
+# %% ../nbs/31_train.ipynb #17ec8ff1
 _data = dict(digits=digits_dls, cifar100=cifar_dls)
 
 def make_dls(
@@ -82,7 +82,7 @@ def make_dls(
     some = torch.randperm(len(ds), generator=torch.Generator().manual_seed(0))[:n_train].to(ds.x.device)
     return type(dls)(dls.train.new(ds[some]), dls.valid, device=dls.device)
 
-# %% ../nbs/31_train.ipynb #cfb0b4eb
+# %% ../nbs/31_train.ipynb #758e793e
 def _rng():
     "State of every generator that training draws from"
     n = np.random.get_state()
@@ -95,12 +95,12 @@ def _set_rng(s):
     np.random.set_state((s['numpy'][0], s['numpy'][1].numpy(), *s['numpy'][2:]))
     if len(s['cuda']) and len(s['cuda'])==torch.cuda.device_count(): torch.cuda.set_rng_state_all(s['cuda'])
 
-# %% ../nbs/31_train.ipynb #8902c442
+# %% ../nbs/31_train.ipynb #a95a94eb
 def _plain(sd):
     "An optimiser's state without the numpy numbers that schedules leave in it, so that it loads with `weights_only`"
     return dict(sd, param_groups=[{k:v.item() if isinstance(v, np.generic) else v for k,v in g.items()} for g in sd['param_groups']])
 
-# %% ../nbs/31_train.ipynb #69da1cf6
+# %% ../nbs/31_train.ipynb #0d15b62a
 class Checkpoint(Callback):
     "Save everything after each epoch, and go on from there"
     order = 65 # after Recorder (50) and progress (60): their rows are done
@@ -116,7 +116,7 @@ class Checkpoint(Callback):
         self.train_s,self.total_s = (state['train_s'],state['total_s']) if state else (0.,0.)
         self.start = len(self.history)
 
-# %% ../nbs/31_train.ipynb #ba66d3f8
+# %% ../nbs/31_train.ipynb #92a709a5
 @patch
 def before_fit(self:Checkpoint):
     "Weights and optimiser of the checkpoint"
@@ -132,7 +132,7 @@ def before_epoch(self:Checkpoint):
         self.recorder.log = L(self.epoch, *self.history[self.epoch].values())
         raise CancelEpochException
 
-# %% ../nbs/31_train.ipynb #b6d4b100
+# %% ../nbs/31_train.ipynb #93a44ed2
 @patch
 def before_train(self:Checkpoint):
     "Generators, and the clock"
@@ -150,7 +150,7 @@ def _seed(self:Checkpoint):
     sm = self.recorder.smooth_loss
     sm.count,sm.val = self.state['smooth']
 
-# %% ../nbs/31_train.ipynb #a9ea0e75
+# %% ../nbs/31_train.ipynb #279662e3
 @patch
 def after_train(self:Checkpoint):
     "Seconds spent training"
@@ -167,13 +167,13 @@ def after_epoch(self:Checkpoint):
         smooth=(sm.count, torch.as_tensor(sm.val).as_subclass(torch.Tensor)), history=self.history, train_s=self.train_s, total_s=self.total_s), buf)
     write_atomic(self.file, buf.getvalue())
 
-# %% ../nbs/31_train.ipynb #10242a08
+# %% ../nbs/31_train.ipynb #51a904ba
 def _same(old, new, file):
     "Refuse to continue `file` when its settings `old` are not `new`"
     diff = [f"{k} {old.get(k)!r} there, {new.get(k)!r} now" for k in {**old, **new} if old.get(k)!=new.get(k)]
     if diff: raise ValueError(f"cannot resume {file}: {'; '.join(diff)}. Give the settings it was started with, or start afresh without resume")
 
-# %% ../nbs/31_train.ipynb #e7078f7f
+# %% ../nbs/31_train.ipynb #16e856ba
 def _load_ckpt(file, settings):
     "The checkpoint in `file`, None where there is none"
     if not Path(file).exists(): return None
@@ -182,7 +182,7 @@ def _load_ckpt(file, settings):
     _same(state['settings'], settings, file)
     return state
 
-# %% ../nbs/31_train.ipynb #89385eb0
+# %% ../nbs/31_train.ipynb #b99431e0
 def _load_done(file, settings):
     "What a finished run left in `file`: weights, row, history; None where there is none"
     if not Path(file).exists(): return None
@@ -193,7 +193,7 @@ def _load_done(file, settings):
     _same(old, settings, file)
     return dict(weights=sd, **meta)
 
-# %% ../nbs/31_train.ipynb #e8a4fef2
+# %% ../nbs/31_train.ipynb #4c14fb7f
 @dataclass
 class Job:
     "A recipe and the circumstances it runs in"
@@ -206,7 +206,7 @@ class Job:
     bf16:bool=False           # bfloat16 autocast
     channels_last:bool=True   # memory format of the networks
     valid_from_train:int=0    # as in `make_dls`
-    n_train:int=0             # as in `make_dls`
+    n_train:int=0             # images for teacher and students alike; 0: as the recipe says
     verbose:int=1             # 0: nothing; 1: a line per run; 2: fastai's row per epoch as well
     bars:bool=True            # fastai's progress bars
     teacher:object=None       # the teacher, once there is one
@@ -218,14 +218,23 @@ class Job:
     methods:list=()           # that this invocation runs
     _dls:tuple=(None,None)    # seed and loaders, kept between the methods of a seed
 
-# %% ../nbs/31_train.ipynb #3a0c9fc5
+# %% ../nbs/31_train.ipynb #a4123e95
+@patch
+def images(self:Job,
+    method:str, # or 'teacher'
+)->int:         # 0: all
+    "How many images a method trains on"
+    return self.n_train or (0 if method=='teacher' else self.recipe.images)
+
 @patch
 def dls(self:Job,
-    seed:int, # of order and augmentation
-):            # `DataLoaders`, at the beginning of their random numbers
-    "The loaders of `seed`"
-    if self._dls[0]!=seed:
-        self._dls = seed,make_dls(self.recipe, self.path, seed, self.device, self.valid_from_train, self.n_train)
+    seed:int,              # of order and augmentation
+    method:str='teacher',  # students may have fewer images
+):                         # `DataLoaders`, at the beginning of their random numbers
+    "The loaders of one run"
+    key = seed,self.images(method)
+    if self._dls[0]!=key:
+        self._dls = key,make_dls(self.recipe, self.path, seed, self.device, self.valid_from_train, key[1])
         self._loader0 = self._dls[1].rng_state()
     self._dls[1].set_rng_state(self._loader0)
     return self._dls[1]
@@ -239,7 +248,7 @@ def file(self:Job,
     "Where a run of this job keeps its file"
     return Path(self.out)/self.recipe.name.replace('/','-')/f'{method}-s{seed}.{ext}'
 
-# %% ../nbs/31_train.ipynb #afd76084
+# %% ../nbs/31_train.ipynb #d166f467
 @patch
 def settings(self:Job,
     method:str, # or 'teacher'
@@ -250,22 +259,22 @@ def settings(self:Job,
     own = {} if t else r.methods[method]
     return dict(recipe=r.name, method=method, arch=r.teacher if t else r.student, seed=seed, epochs=r.teacher_epochs if t else r.epochs, bs=r.bs,
         schedule=r.schedule, lr=own.get('lr', r.teacher_lr if t else r.lr), wd=r.teacher_wd if t else r.wd, valid_from_train=self.valid_from_train,
-        n_train=self.n_train, dtype='bf16' if self.bf16 else 'float32', teacher=None if t or method=='alone' else self.teacher_id,
+        n_train=self.images(method), dtype='bf16' if self.bf16 else 'float32', teacher=None if t or method=='alone' else self.teacher_id,
         **{k:v for k,v in own.items() if k!='lr'})
 
-# %% ../nbs/31_train.ipynb #4a1252e4
+# %% ../nbs/31_train.ipynb #7fdb6eff
 def _line(learn, log):
     "One epoch as a line of text"
     print(f'epoch {log[0]+1}/{learn.n_epoch}: ' + ', '.join(f'{k} {v:.4f}' if isinstance(v, float) else f'{k} {v}' for k,v in zip(learn.recorder.metric_names[1:], log[1:])), flush=True)
 
-# %% ../nbs/31_train.ipynb #da70e672
+# %% ../nbs/31_train.ipynb #60101282
 @patch
 def learner(self:Job,
     method:str, # or 'teacher'
     seed:int,   # of weights and data
 )->Learner:
     "The `Learner` of one run, with the weights that `seed` gives"
-    s,dls = self.settings(method, seed),self.dls(seed)
+    s,dls = self.settings(method, seed),self.dls(seed, method)
     set_seed(seed)
     model = make_model(s['arch'], dls.c)
     cbs = [] if method=='teacher' else distill_cbs(method, self.teacher, **self.recipe.methods[method])
@@ -276,7 +285,7 @@ def learner(self:Job,
     if not self.bars or self.verbose<1: learn.remove_cb(ProgressCallback)
     return learn.to_bf16() if self.bf16 and dls.device.type=='cuda' else learn
 
-# %% ../nbs/31_train.ipynb #0fcaa4da
+# %% ../nbs/31_train.ipynb #817c6a76
 @patch
 def fit(self:Job,
     method:str, # or 'teacher'
@@ -295,7 +304,7 @@ def fit(self:Job,
     if write_atomic(done, safetensors.torch.save(weights, {k:json.dumps(v) for k,v in res.items()})): ckpt.unlink(missing_ok=True)
     return dict(weights=weights, **res)
 
-# %% ../nbs/31_train.ipynb #189c2427
+# %% ../nbs/31_train.ipynb #1aa13bce
 _ece = ExpectedCalibrationError().name
 
 @patch
@@ -307,7 +316,7 @@ def command(self:Job)->str: # without local folders
         if v: opt.append(f'--{k} {v}')
     return ' '.join(['luminet_distill', r.name, *opt, *(['--bf16'] if self.bf16 else [])])
 
-# %% ../nbs/31_train.ipynb #9e9851d5
+# %% ../nbs/31_train.ipynb #14fdc62f
 @patch
 def row(self:Job,
     s:dict,        # settings of the run
@@ -328,7 +337,7 @@ def row(self:Job,
         dtype=s['dtype'], hardware=hardware(learn.dls.device),
         torch=torch.__version__, fastai=fastai.__version__, python=platform.python_version(), luminet_fa=luminet_fa.__version__, commit=self.commit, command=self.command())
 
-# %% ../nbs/31_train.ipynb #81420413
+# %% ../nbs/31_train.ipynb #dc6b54ac
 @patch
 def record(self:Job,
     row:dict, # of a finished run
@@ -340,7 +349,7 @@ def record(self:Job,
     if self.verbose:
         print(f"{row['method']:8} seed {row['seed']}: {row['top1']:.2f} % (best {row['best_top1']:.2f} in epoch {row['best_epoch']}), {row['seconds']:.0f} s")
 
-# %% ../nbs/31_train.ipynb #c166b132
+# %% ../nbs/31_train.ipynb #6e89adc8
 def _fingerprint(model):
     "Short hash of the weights of `model`"
     h = hashlib.sha256()
@@ -353,7 +362,7 @@ def _expected(self:Job):
     t = self.recipe.published.get('teacher')
     return t/100 if t and not self.valid_from_train else None
 
-# %% ../nbs/31_train.ipynb #69dd63fc
+# %% ../nbs/31_train.ipynb #fe268f61
 @patch
 def use_teacher(self:Job,
     teacher=None, # what `load_teacher` takes; None: train one with seed 0
@@ -369,7 +378,7 @@ def use_teacher(self:Job,
     self.teacher_top1 = 100*check_teacher(self.teacher, dls, progress=False, expected=None if runs else self._expected())
     return runs
 
-# %% ../nbs/31_train.ipynb #37179706
+# %% ../nbs/31_train.ipynb #d83c55be
 def _check_args(methods, seeds, recipe, device):
     "Everything that can be refused before anything is trained"
     for m in methods:
@@ -383,7 +392,7 @@ def _check_args(methods, seeds, recipe, device):
     try: torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as e: raise ValueError(f"device {device!r} cannot be used here: {str(e).splitlines()[0]}") from None
 
-# %% ../nbs/31_train.ipynb #072ed33a
+# %% ../nbs/31_train.ipynb #535a4ca7
 def run_recipe(
     recipe='digits',              # name of a recipe, or a `Recipe`
     path=None,                    # folder of its data; digits need none
@@ -404,13 +413,14 @@ def run_recipe(
     _check_args(methods, r.seeds, r, device)
     return Job(r, path, out, resume, ledger, device, commit=source_commit(), methods=[*methods], **kwargs).run(teacher)
 
-# %% ../nbs/31_train.ipynb #14607ad7
+# %% ../nbs/31_train.ipynb #fdad8402
 @patch
 def run(self:Job,
     teacher=None, # as for `use_teacher`
 )->Summary:       # with the figure's place in `file`
     "All of it: teacher, students, table, figure"
     plan = [(m,s) for s in self.recipe.seeds for m in self.methods]
+    self.dls(0, self.methods[0])                        # data that cannot be had are told of first
     res = self.use_teacher(teacher)
     for o in res: self.record(o['row'])
     if self.resume: self.check_resume(plan)
@@ -429,7 +439,7 @@ def check_resume(self:Job,
     "Refuse what cannot be resumed before anything is trained"
     for m,s in plan: _load_ckpt(self.file(m, s, 'ckpt'), self.settings(m, s)); _load_done(self.file(m, s, 'safetensors'), self.settings(m, s))
 
-# %% ../nbs/31_train.ipynb #e939806e
+# %% ../nbs/31_train.ipynb #2a495a92
 try: from fastcore.script import Param                      # fastcore 1
 except ImportError: Param = None                            # fastcore 2
 
@@ -443,20 +453,20 @@ def _words(o):
     "Words from '0 1 2', '0,1,2' or ['0','1','2']"
     return ' '.join(o if isinstance(o, (list,tuple)) else [str(o)]).replace(',',' ').split()
 
-# %% ../nbs/31_train.ipynb #f0b6845d
+# %% ../nbs/31_train.ipynb #be65b32f
 def _show_list():
     "Print every recipe with what others reported"
     rows = [dict(recipe=r.name, epochs=r.epochs, bs=r.bs, **r.published) for r in recipes.values()]
     print(pd.DataFrame(rows).fillna('').to_string(index=False))
     print('\nteacher, student, KD, LumiNet: top-1 in % as published, 240 epochs with step decay, best epoch on the test set')
 
-# %% ../nbs/31_train.ipynb #6a9d657e
+# %% ../nbs/31_train.ipynb #27ce5ba8
 def _seeds(o):
     "Seeds as integers"
     try: return None if o is None else [int(s) for s in _words(o)]
     except ValueError: raise ValueError(f"seeds must be whole numbers such as 0 1 2, got {' '.join(_words(o))}") from None
 
-# %% ../nbs/31_train.ipynb #b8298f2d
+# %% ../nbs/31_train.ipynb #bea75999
 @call_parse
 def luminet_distill(
     recipe:_arg("recipe to run; see --list", nargs='?', opt=False)='digits', # recipe to run; see --list

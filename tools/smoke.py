@@ -33,13 +33,19 @@ x = torch.randn(256, 8)
 y = (x @ torch.randn(8, 3)).argmax(1)
 dls = DataLoaders.from_dsets(list(zip(x[:192], y[:192])), list(zip(x[192:], y[192:])), bs=32, num_workers=0)
 teacher = Toy(64)
-Learner(dls, teacher, loss_func=nn.CrossEntropyLoss()).fit(3)
+def quiet_fit(learn, n_epoch, lr):
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(n_epoch, lr)
+
+quiet_fit(Learner(dls, teacher, loss_func=nn.CrossEntropyLoss()), 3, 1e-2)
 before = {k: v.clone() for k,v in teacher.state_dict().items()}
 
 learn = Learner(dls, Toy(8), loss_func=nn.CrossEntropyLoss(), metrics=accuracy, cbs=LumiNetCallback(teacher))
-first = learn.validate()[0]
-learn.fit_one_cycle(3, 1e-2)
-assert learn.validate()[0] < first, 'the student did not learn'
+def valid_loss():
+    with learn.no_bar(): return learn.validate()[0]
+
+first = valid_loss()
+quiet_fit(learn, 3, 1e-2)
+assert valid_loss() < first, 'the student did not learn'
 assert 'kd_loss' in learn.recorder.metric_names, learn.recorder.metric_names
 assert all(torch.equal(before[k], v) for k,v in teacher.state_dict().items()), 'the teacher changed'
 
