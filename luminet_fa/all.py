@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/80_all.ipynb #8dc7692b
+# %% ../nbs/80_all.ipynb #052d1820
 from fastai.basics import *
 from fastai.callback.all import *
 from .perception import *
@@ -19,7 +19,8 @@ from .data.tensor import *
 from .data.digits import *
 from .data.cifar import *
 from .recipes import *
+from .ledger import *
 from .train import *
 
-# %% ../nbs/80_all.ipynb #4901ed11
+# %% ../nbs/80_all.ipynb #0eeb4f9c
 __all__ = [o for o in globals() if not o.startswith('_')]
