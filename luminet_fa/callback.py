@@ -33,13 +33,13 @@ class DistillCallback(_Tidy):
     order,run_valid = GradientAccumulation.order-1,False # the term must be in the sum that GradientAccumulation divides
     _stateattrs = ('_teacher', '_z', '_sums')
     def __init__(self,
-        teacher,               # module, `Learner`, state dict or path: see `load_teacher`
+        teacher,               # module, `Learner`, state dict or path: see load_teacher
         loss,                  # function or module of (z_s, z_t), or (z_s, z_t, y) where it has `needs_targ`; returns a scalar
         ce_w:float=1.,         # weight of the learner's own loss, >=0; 0 also works without labels
         kd_w:float=1.,         # weight of the distillation term, >=0
         warmup:float|int=1/12, # ramp of the term: a float in [0,1] is a fraction of each fit, an int is epochs counted from 1
-        class_map=None,        # for each student class the teacher's index; see `match_classes`
-        teacher_tfm=None,      # function of the inputs that adapts them to the teacher; see `InputMap`
+        class_map=None,        # for each student class the teacher's index; see match_classes
+        teacher_tfm=None,      # function of the inputs that adapts them to the teacher; see InputMap
         arch=None,             # network, where `teacher` is only weights
     ):
         for n,o in (('ce_w', ce_w), ('kd_w', kd_w)):
@@ -68,7 +68,7 @@ def _init_state(self:DistillCallback):
 # %% ../nbs/03_callback.ipynb #5f973daa
 @patch
 def set_teacher(self:DistillCallback,
-    teacher,   # as for `DistillCallback`
+    teacher,   # as for DistillCallback
     arch=None, # network, where `teacher` is only weights
 )->DistillCallback: # itself
     "Give the callback its teacher, or a new one; a reloaded callback has none"
@@ -223,15 +223,15 @@ def after_train(self:DistillCallback):
 class LumiNetCallback(DistillCallback):
     "Distil a teacher into the learner's model with LumiNet"
     def __init__(self,
-        teacher,               # module, `Learner`, state dict or path: see `load_teacher`
+        teacher,               # module, `Learner`, state dict or path: see load_teacher
         alpha:float=33.,       # scale of the term (its square multiplies the KL), >0
         T:float=4.,            # temperature, >0; tune alpha/T
         ce_w:float=1.,         # weight of the learner's own loss, >=0; 0 also works without labels
         kd_w:float=1.,         # a further weight of the term, >=0; `alpha` does the same
         warmup:float|int=1/12, # ramp of the term: a float in [0,1] is a fraction of each fit, an int is epochs counted from 1
         sync:bool=False,       # statistics over the batches of all processes instead of each one's own
-        class_map=None,        # for each student class the teacher's index; see `match_classes`
-        teacher_tfm=None,      # function of the inputs that adapts them to the teacher; see `InputMap`
+        class_map=None,        # for each student class the teacher's index; see match_classes
+        teacher_tfm=None,      # function of the inputs that adapts them to the teacher; see InputMap
         arch=None,             # network, where `teacher` is only weights
     ):
         super().__init__(teacher, LumiNetLoss(alpha=alpha, T=T, sync=sync), ce_w=ce_w, kd_w=kd_w, warmup=warmup,

@@ -126,7 +126,7 @@ def verdict(self:Summary)->str: # a sentence
 # %% ../nbs/29_ledger.ipynb #52d1644e
 def summarise(
     rows,          # rows of one recipe: dicts, a DataFrame, or the path of a CSV
-    histories=None,# as for `Summary`
+    histories=None,# as for Summary
 )->Summary:        # prints as a table and a verdict
     "Mean, spread and verdict over the seeds in `rows`"
     rows = pd.read_csv(rows) if isinstance(rows, (str,Path)) else pd.DataFrame(rows)

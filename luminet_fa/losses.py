@@ -41,7 +41,7 @@ def luminet_loss(
     alpha:float=33.,     # weight, enters squared, >0; nearly only alpha/T matters from T=4 on
     T:float=4.,          # temperature of both softmaxes, >0
     eps:float=1e-5,      # added to the batch variance, in units of logits**2, >0
-    sync:bool=False,     # batch statistics over all processes? see `perception`
+    sync:bool=False,     # batch statistics over all processes? see perception
 )->Tensor:               # scalar, float32 (float64 stays), >=0, 0 for equal perceptions; nats times alpha**2
     "LumiNet loss: KL between the perceptions of teacher and student, times `alpha` squared"
     _positive(alpha=alpha, T=T, eps=eps)

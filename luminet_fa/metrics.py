@@ -163,7 +163,7 @@ def plot_reliability(
     label:str=None,       # name in the legend; the error is appended
     n_bins:int=15,        # bins of equal width
     color:str=None,       # any matplotlib colour; None takes the next of a colour-blind safe list
-    logits:bool=None,     # see `reliability_bins`
+    logits:bool=None,     # see reliability_bins
 )->plt.Axes:
     "Reliability diagram: accuracy over confidence per bin, larger points for fuller bins"
     _,conf,acc,n = reliability_bins(preds, targs, n_bins, logits)
@@ -229,9 +229,9 @@ def __call__(self:_Shared, xb):
 class TeacherMetric(_Mean):
     "Mean of `score(z_s, z_t)` over the validation samples; the teacher is not saved with the learner"
     def __init__(self,
-        teacher:nn.Module, # module, Learner, path to an exported .pkl, or a `Teacher`
-        class_map=None,    # for each student class, the index of the teacher's; see `Teacher`
-        teacher_tfm=None,  # adapts the student's input to the teacher; see `Teacher`
+        teacher:nn.Module, # module, Learner, path to an exported .pkl, or a Teacher
+        class_map=None,    # for each student class, the index of the teacher's; see Teacher
+        teacher_tfm=None,  # adapts the student's input to the teacher; see Teacher
     ):
         super().__init__()
         self.set_teacher(teacher, class_map, teacher_tfm)
@@ -304,10 +304,10 @@ class TeacherKL(TeacherMetric):
     "Mean KL(teacher||student) at temperature `T` in nats, >=0 up to rounding, as column `kl_t`"
     name = 'kl_t'
     def __init__(self,
-        teacher:nn.Module, # see `TeacherMetric`
+        teacher:nn.Module, # see TeacherMetric
         T:float=1.,        # temperature of both softmaxes, >0
-        class_map=None,    # see `TeacherMetric`
-        teacher_tfm=None,  # see `TeacherMetric`
+        class_map=None,    # see TeacherMetric
+        teacher_tfm=None,  # see TeacherMetric
     ):
         if not T>0: raise ValueError(f"T must be positive, got {T}")
         super().__init__(teacher, class_map, teacher_tfm)

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['recipes', 'Recipe', 'get_recipe']
 
-# %% ../nbs/30_recipes.ipynb #e64c8310
+# %% ../nbs/30_recipes.ipynb #644ffac6
 from dataclasses import dataclass, field, replace, fields
 
-# %% ../nbs/30_recipes.ipynb #02a409e0
+# %% ../nbs/30_recipes.ipynb #c39d224e
 def _check(self):
     "Refuse settings that cannot be run"
     for k in ('epochs','teacher_epochs'):
@@ -20,7 +20,7 @@ def _check(self):
     if self.schedule!='onecycle': raise ValueError(f"schedule must be 'onecycle', the only one there is; got {self.schedule!r}")
     if not self.seeds: raise ValueError("seeds is empty: give at least one")
 
-# %% ../nbs/30_recipes.ipynb #075f7963
+# %% ../nbs/30_recipes.ipynb #143da9fc
 @dataclass(frozen=True)
 class Recipe:
     "What to train on what, for how long, and with which settings for each method"
@@ -45,20 +45,20 @@ class Recipe:
 
     def __post_init__(self): _check(self)
 
-# %% ../nbs/30_recipes.ipynb #8c43d65f
+# %% ../nbs/30_recipes.ipynb #ee39ea99
 def _methods(alpha, T, ce_w, beta=8., **luminet):
     "Settings of every method for one pair; `alpha`, `T`, `ce_w` are LumiNet's, `beta` is DKD's"
     return dict(alone={}, kd=dict(T=4., ce_w=.1, kd_w=.9, warmup=0), luminet=dict(alpha=alpha, T=T, ce_w=ce_w, warmup=1/12, **luminet),
                 dkd=dict(alpha=1., beta=beta, T=4., ce_w=1., warmup=1/12), lskd=dict(T=2., ce_w=.1, kd_w=9., warmup=0))
 
-# %% ../nbs/30_recipes.ipynb #22f1780e
+# %% ../nbs/30_recipes.ipynb #9a1b67af
 _paper = "authors' repository: one configuration per pair; figures from its README and the CRD/mdistiller tables"
 def _pair(teacher, student, methods, t, s, kd, luminet, lr=.05):
     "One pair of the paper's CIFAR-100 tables"
     return Recipe(f'cifar100/{teacher}-{student}', 'cifar100', teacher, student, methods, lr=lr, source=_paper,
                   published=dict(teacher=t, student=s, KD=kd, LumiNet=luminet), note='one cycle instead of the paper\'s step decay')
 
-# %% ../nbs/30_recipes.ipynb #a88ef33e
+# %% ../nbs/30_recipes.ipynb #01313175
 _pairs = [_pair('resnet32x4','resnet8x4',   _methods(33., 4., 2.),         79.42, 72.50, 73.33, 77.50),
           _pair('vgg13',     'vgg8',        _methods(70., 8., 1., beta=6.),74.64, 70.36, 72.98, 74.94),
           _pair('wrn_40_2',  'wrn_40_1',    _methods(75., 8., 1., beta=6.),75.61, 71.98, 73.54, 75.12),
@@ -66,18 +66,18 @@ _pairs = [_pair('resnet32x4','resnet8x4',   _methods(33., 4., 2.),         79.42
           _pair('vgg13',     'MobileNetV2', _methods(70., 8., 2.),         74.64, 64.60, 67.37, 70.50, lr=.01),
           _pair('ResNet50',  'MobileNetV2', _methods(70., 8., 2.),         79.34, 64.60, 67.35, 70.97, lr=.01)]
 
-# %% ../nbs/30_recipes.ipynb #a3cb02f7
+# %% ../nbs/30_recipes.ipynb #c868de35
 _by_lr = dict(alone=.3, kd=.3, luminet=.03)
-_digits = Recipe('digits', 'digits', 'cnn32', 'cnn8', {k:dict(v, lr=_by_lr.get(k, .1)) for k,v in _methods(33., 4., 2.).items()}, epochs=20, teacher_epochs=15,
-                 bs=32, images=200, lr=.1, teacher_lr=.1, seeds=(0,1,2,3,4), source='ours', note='embedded data; about a minute on two cores')
+_digits = Recipe('digits', 'digits', 'cnn32', 'cnn8', {k:dict(v, lr=_by_lr.get(k, .1)) for k,v in _methods(33., 4., 2.).items()}, epochs=30, teacher_epochs=10,
+                 bs=25, images=100, lr=.1, teacher_lr=.1, seeds=(0,1,2,3,4), source='ours', note='embedded data; about a minute on two cores')
 _cpu = Recipe('cifar100/resnet32-resnet8', 'cifar100', 'resnet32', 'resnet8', _methods(33., 4., 2., lr=.1), epochs=10, teacher_epochs=10, bs=128,
               lr=.2, teacher_lr=.2, source='ours: the size a CPU manages', note='short runs; not a pair of the paper')
 recipes = {r.name:r for r in [_digits, _cpu, *_pairs]}
 
-# %% ../nbs/30_recipes.ipynb #1842641b
+# %% ../nbs/30_recipes.ipynb #1fa53855
 def get_recipe(
     name:str='digits', # one of `recipes`
-    **overrides,       # fields of `Recipe` to change; None leaves one as it is
+    **overrides,       # fields of Recipe to change; None leaves one as it is
 )->Recipe:             # a new recipe; the one in `recipes` stays
     "The recipe called `name`, with `overrides`"
     if name not in recipes: raise ValueError(f"unknown recipe {name!r}; there are: {', '.join(recipes)}")

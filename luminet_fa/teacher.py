@@ -25,7 +25,7 @@ def frozen_view(
 
 # %% ../nbs/02_teacher.ipynb #c28a70a6
 def place(
-    model:nn.Module,             # a module of one's own, such as a `frozen_view`
+    model:nn.Module,             # a module of one's own, such as a frozen_view
     device:torch.device=None,    # where it must run; None leaves it
     dtype:torch.dtype=None,      # floating dtype of its weights; None leaves it
     memory_format=None,          # `torch.channels_last`, or None to leave it
@@ -160,11 +160,11 @@ class InputMap(nn.Module):
 class Teacher:
     "A frozen network that turns inputs into float32 logits in the student's class order"
     def __init__(self,
-        teacher,              # anything `load_teacher` takes
-        arch:nn.Module=None,  # as in `load_teacher`
+        teacher,              # anything load_teacher takes
+        arch:nn.Module=None,  # as in load_teacher
         class_map=None,       # for each student class the teacher's index, length C; None: same classes, same order
         teacher_tfm=None,     # function of the inputs, returning what the teacher is called with; None passes them on
-        weights_only:bool=True, # as in `load_teacher`
+        weights_only:bool=True, # as in load_teacher
     ):
         source,self.vocab = _resolve(teacher, arch, weights_only)
         self.module,self._placed = frozen_view(source),None
@@ -211,10 +211,10 @@ def _near_chance(acc, n, c):
 
 # %% ../nbs/02_teacher.ipynb #4f61976f
 def check_teacher(
-    teacher,             # a `Teacher`, or anything `load_teacher` takes without `arch`
+    teacher,             # a Teacher, or anything load_teacher takes without `arch`
     dls,                 # `DataLoaders` (the validation set is used) or one `DataLoader`; batches (x,...,y) on any device
-    class_map=None,      # as in `Teacher`
-    teacher_tfm=None,    # as in `Teacher`
+    class_map=None,      # as in Teacher
+    teacher_tfm=None,    # as in Teacher
     expected:float=None, # the accuracy it should have, in [0,1]; 2 points below it warns
     progress:bool=True,  # show a progress bar
 )->float:                # top-1 accuracy in [0,1]

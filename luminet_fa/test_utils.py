@@ -36,7 +36,7 @@ def toy_dls(
     n:int=128,     # training images; half as many for validation
     c:int=4,       # classes
     labels:bool=True, # False leaves the targets out of the training batches
-    **kwargs,      # for `toy_images`
+    **kwargs,      # for toy_images
 )->DataLoaders:    # with `vocab` and `c`
     "fastai `DataLoaders` over `toy_images`"
     def items(n, seed, lab): return _Items(o if lab else o[:1] for o in zip(*toy_images(n, c, seed=seed, **kwargs)))
@@ -64,7 +64,7 @@ def toy_teacher(
     width:int=32, # channels
     c:int=4,      # classes
     epochs:int=3, # one-cycle epochs on 512 toy images
-    dense=False,  # see `toy_model`; a dense one stays untrained
+    dense=False,  # see toy_model; a dense one stays untrained
 )->nn.Module:     # trained, left in train mode as users leave theirs
     "A trained toy network to distil from"
     m = toy_model(width, c, dense)
@@ -79,7 +79,7 @@ def toy_teacher(
 # %% ../nbs/90_test_utils.ipynb #577d53ec
 def toy_learner(
     model:nn.Module=None, # `toy_model(4)` where none is given
-    dls:DataLoaders=None, # `toy_dls()` where none is given
+    dls:DataLoaders=None, # toy_dls() where none is given
     seed:int=42,          # of torch, set before the learner is built; batches and weights repeat
     **kwargs,             # for `Learner`: `cbs`, `metrics`, ...
 )->Learner:

@@ -39,7 +39,7 @@ from .teacher import load_teacher, check_teacher
 
 # %% ../nbs/31_train.ipynb #acc67f5b
 def make_model(
-    name:str,      # 'cnn' and a width for `small_model`, else a name of `cifar_models`
+    name:str,      # 'cnn' and a width for small_model, else a name of `cifar_models`
     n_out:int=100, # classes C
 )->torch.nn.Module:# maps (B,1,H,W) (small) or (B,3,32,32) (cifar) to (B,C)
     "The network a recipe calls `name`"
@@ -205,7 +205,7 @@ class Job:
     device:str=None           # 'cpu', 'cuda', ...; None: fastai's default
     bf16:bool=False           # bfloat16 autocast
     channels_last:bool=True   # memory format of the networks
-    valid_from_train:int=0    # as in `make_dls`
+    valid_from_train:int=0    # as in make_dls
     n_train:int=0             # images for teacher and students alike; 0: as the recipe says
     verbose:int=1             # 0: nothing; 1: a line per run; 2: fastai's row per epoch as well
     bars:bool=True            # fastai's progress bars
@@ -365,7 +365,7 @@ def _expected(self:Job):
 # %% ../nbs/31_train.ipynb #fe268f61
 @patch
 def use_teacher(self:Job,
-    teacher=None, # what `load_teacher` takes; None: train one with seed 0
+    teacher=None, # what load_teacher takes; None: train one with seed 0
 )->list:          # the run that trained it, if one did
     "Take or train the teacher, and measure it"
     dls,runs = self.dls(0),[]
@@ -394,7 +394,7 @@ def _check_args(methods, seeds, recipe, device):
 
 # %% ../nbs/31_train.ipynb #535a4ca7
 def run_recipe(
-    recipe='digits',              # name of a recipe, or a `Recipe`
+    recipe='digits',              # name of a recipe, or a Recipe
     path=None,                    # folder of its data; digits need none
     methods=('alone','kd','luminet'), # of `method_names`
     seeds=None,                   # one run of each method per seed; None: the recipe's
@@ -405,7 +405,7 @@ def run_recipe(
     resume=False,                 # continue in `out`
     ledger=None,                  # folder of tracked tables to add the rows to
     device=None,                  # 'cpu', 'cuda', ...; None: fastai's default
-    **kwargs,                     # other fields of `Job`: `bf16`, `channels_last`, `valid_from_train`, `n_train`, `verbose`, `bars`
+    **kwargs,                     # other fields of Job: `bf16`, `channels_last`, `valid_from_train`, `n_train`, `verbose`, `bars`
 )->Summary:                       # prints as a table and a verdict; `rows`, `histories` and `plot` are there too
     "Train a teacher where none is given, then every method with every seed, under one budget"
     r = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
@@ -471,8 +471,8 @@ def _seeds(o):
 def luminet_distill(
     recipe:_arg("recipe to run; see --list", nargs='?', opt=False)='digits', # recipe to run; see --list
     path:str=None,       # folder of the data; digits need none
-    methods:_arg("methods to run: alone kd luminet dkd lskd", nargs='+')='alone kd luminet', # methods to run
-    seeds:_arg("seeds, such as 0 1 2 (default: the recipe's)", nargs='+')=None, # seeds; None: the recipe's
+    methods:_arg("methods to run: alone kd luminet dkd lskd", nargs='+')='alone kd luminet', # methods to run: alone kd luminet dkd lskd
+    seeds:_arg("seeds, such as 0 1 2 (default: the recipe's)", nargs='+')=None, # seeds, such as 0 1 2 (default: the recipe's)
     epochs:int=None,     # epochs of each student (default: the recipe's)
     teacher:str=None,    # file of teacher weights (.safetensors, .pth) or exported learner (.pkl); without it one is trained
     pretrain:int=None,   # epochs of a teacher that is trained (default: the recipe's)
@@ -482,7 +482,7 @@ def luminet_distill(
     device:str=None,     # cpu, cuda, cuda:1 (default: a GPU where there is one)
     bf16:bool=False,     # train in bfloat16
     holdout:int=0,       # validate on this many training images per class instead of on the test set
-    images:int=0,        # train on this many images only; 0 is all
+    images:int=0,        # train teacher and students on this many images; 0 is as the recipe says
     verbose:int=None,    # 0 silent, 1 a line per run, 2 a line per epoch (default: 1 for digits, else 2)
     list:bool=False,     # print the recipes and stop
 ):

@@ -169,7 +169,7 @@ def _write_cache(d, out, vocab):
 
 # %% ../../nbs/21_data.cifar.ipynb #51e00257
 def cifar_dls(
-    path=None,              # as for `load_cifar100`
+    path=None,              # as for load_cifar100
     bs:int=64,              # images in a training batch
     val_bs:int=512,         # images in a validation batch
     pad:int=4,              # black border for random crops, pixels; 0 is no crop
@@ -178,7 +178,7 @@ def cifar_dls(
     seed:int=None,          # of order and augmentation; None: torch's global generator
     valid_from_train:int=0, # images per class to validate on, taken from the training set; 0: validate on the test set
     drop_last:bool=True,    # leave out the incomplete last training batch? The reference keeps it
-    cache:bool=False,       # as for `load_cifar100`
+    cache:bool=False,       # as for load_cifar100
 )->TensorDataLoaders:
     "CIFAR-100 on the device, augmented as in the benchmark"
     x,y,xv,yv,vocab = load_cifar100(path, cache)

@@ -139,7 +139,7 @@ def decode(self:TensorData,
 class TensorDL(TfmdDL):
     "A `TfmdDL` that cuts whole batches of views out of a `TensorData`, on its device"
     def __init__(self,
-        dataset,             # a `TensorData`
+        dataset,             # a TensorData
         bs:int=64,           # images in a batch, >=1
         shuffle:bool=False,  # in a new order each epoch?
         drop_last:bool=False,# leave out an incomplete last batch?
@@ -159,9 +159,9 @@ class TensorDL(TfmdDL):
 # %% ../../nbs/19_data.tensor.ipynb #58f81995
 @patch
 def new(self:TensorDL,
-    dataset=None, # another `TensorData`; None: the same
+    dataset=None, # another TensorData; None: the same
     cls=None,     # class of the new loader; None: the same
-    **kwargs,     # what to change: `bs`, `shuffle`, `drop_last`, `pad`, `flip`, `seed`, ...
+    **kwargs,     # what to change: `bs`, shuffle, `drop_last`, `pad`, `flip`, `seed`, ...
 )->TensorDL:      # its generator starts at `seed` again
     "A loader like this one, with some arguments changed"
     return TfmdDL.new(self, dataset, cls, **merge(dict(pad=self.pad, flip=self.flip, seed=self.seed), kwargs))
@@ -288,7 +288,7 @@ def _check_labels(y, c, name='y'):
 # %% ../../nbs/19_data.tensor.ipynb #276cd257
 @patch
 def test_dl(self:TensorDataLoaders,
-    test_items,         # what `as_images` takes, or a `TensorData`; with labels: (images, labels), or paths
+    test_items,         # what as_images takes, or a TensorData; with labels: (images, labels), or paths
     rm_type_tfms=None,  # for fastai's signature; ignored
     with_labels=False,  # do the items carry labels?
     **kwargs,           # what to change in the validation loader: `bs`, ...

@@ -27,7 +27,7 @@ def small_model(
     name:str,     # 'cnn' and a width, as in 'cnn32'
     n_in:int=1,   # channels of the image
     n_out:int=10, # classes C
-)->nn.Module:     # see `small_cnn`
+)->nn.Module:     # see small_cnn
     "The `small_cnn` called `name`"
     m = re.fullmatch(r'cnn(\d+)', name)
     if not m: raise ValueError(f"small networks are called cnn and a width, such as cnn8; got {name!r}")
