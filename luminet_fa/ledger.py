@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['paired', 'write_atomic', 'append_row', 'source_commit', 'hardware', 'Summary', 'summarise']
 
-# %% ../nbs/29_ledger.ipynb #7964272b
+# %% ../nbs/29_ledger.ipynb #db1323ee
 import csv, io, os, platform, subprocess, warnings
 from pathlib import Path
 import numpy as np, pandas as pd, torch
@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats
 import luminet_fa
 
-# %% ../nbs/29_ledger.ipynb #e794cb94
+# %% ../nbs/29_ledger.ipynb #aaff78a7
 def paired(
     a, # accuracies, one per seed, >=1 of them
     b, # of the other method, for the same seeds in the same order
@@ -25,7 +25,7 @@ def paired(
     if len(d)<2: return float(d.mean()), float('inf')
     return float(d.mean()), float(stats.t.ppf(.975, len(d)-1)*d.std(ddof=1)/np.sqrt(len(d)))
 
-# %% ../nbs/29_ledger.ipynb #1d1321f8
+# %% ../nbs/29_ledger.ipynb #a7f7805b
 def write_atomic(
     file,       # where to; folders are made
     data:bytes, # what
@@ -42,7 +42,7 @@ def write_atomic(
         except OSError: pass
         return False
 
-# %% ../nbs/29_ledger.ipynb #326af4be
+# %% ../nbs/29_ledger.ipynb #c0b702f4
 def _read(file):
     "Rows of the table in `file`; none where it cannot be read"
     try:
@@ -61,7 +61,7 @@ def append_row(
     w.writeheader(); w.writerows([*old, row])
     return write_atomic(file, buf.getvalue().encode())
 
-# %% ../nbs/29_ledger.ipynb #11908074
+# %% ../nbs/29_ledger.ipynb #e510d2a3
 def source_commit(
     here=None, # a folder; None: the package's own
 )->str:        # such as '1a2b3c4' or '1a2b3c4-dirty'; 'none' outside a source tree
@@ -73,7 +73,7 @@ def source_commit(
         return git('rev-parse','--short','HEAD') + ('-dirty' if dirty else '')
     except (OSError, subprocess.CalledProcessError): return 'none'
 
-# %% ../nbs/29_ledger.ipynb #5642abcd
+# %% ../nbs/29_ledger.ipynb #7d7dc0b8
 def hardware(
     device='cpu', # where the arithmetic happens
 )->str:           # name of the GPU, or of the processor and its number of threads in use
@@ -84,7 +84,7 @@ def hardware(
     except (OSError, StopIteration): cpu = platform.processor() or platform.machine()
     return f'{cpu}, {torch.get_num_threads()} threads'
 
-# %% ../nbs/29_ledger.ipynb #af2e907c
+# %% ../nbs/29_ledger.ipynb #cf808b77
 _names = dict(teacher='teacher', alone='student alone', kd='KD', luminet='LumiNet', dkd='DKD', lskd='LSKD')
 _colors = dict(teacher='#0072B2', alone='#999999', kd='#E69F00', luminet='#009E73', lskd='#CC79A7', dkd='#D55E00')
 
@@ -101,7 +101,7 @@ class Summary:
     def __str__(self): return f'{self.table().to_string()}\n\n{self.verdict()}'
     __repr__ = __str__
 
-# %% ../nbs/29_ledger.ipynb #7a08ba19
+# %% ../nbs/29_ledger.ipynb #856a4d68
 @patch
 def table(self:Summary)->pd.DataFrame: # text, one row per method
     "Mean ± standard deviation over seeds of each method"
@@ -109,7 +109,7 @@ def table(self:Summary)->pd.DataFrame: # text, one row per method
     return pd.DataFrame({'last epoch, %':[pm(*o) for o in zip(self.df.top1, self.df.sd)], 'best epoch, %':[pm(*o) for o in zip(self.df.best, self.df.best_sd)],
         'seeds':self.df.n.values, 's per run':self.df.seconds.round(1).values}, index=[_names.get(o, o) for o in self.df.index])
 
-# %% ../nbs/29_ledger.ipynb #18fc937e
+# %% ../nbs/29_ledger.ipynb #7bf8e689
 @patch
 def verdict(self:Summary)->str: # a sentence
     "Who won, or that nobody can say"
@@ -123,7 +123,7 @@ def verdict(self:Summary)->str: # a sentence
     a,b = (_names.get(o, o) for o in (top, others[0]))
     return f'{f"{a} won" if d>w else f"{a} has the largest mean, but {a} and {b} are not distinguishable"}: {"; ".join(said)}; {len(p)} paired seeds, last epoch.'
 
-# %% ../nbs/29_ledger.ipynb #52d1644e
+# %% ../nbs/29_ledger.ipynb #77558972
 def summarise(
     rows,          # rows of one recipe: dicts, a DataFrame, or the path of a CSV
     histories=None,# as for Summary
@@ -136,7 +136,7 @@ def summarise(
     if len(twice): raise ValueError(f"{twice.iloc[0].method} with seed {twice.iloc[0].seed} has several rows: keep one of them")
     return Summary(rows, histories)
 
-# %% ../nbs/29_ledger.ipynb #06ea8a20
+# %% ../nbs/29_ledger.ipynb #d865da30
 @patch
 def _draw(self:Summary, ax, bx, i, m):
     "Method `m`, number `i`, on both axes"
@@ -147,13 +147,13 @@ def _draw(self:Summary, ax, bx, i, m):
         ax.plot(x, hs.T, color=c, lw=.6, alpha=.4); ax.plot(x, hs.mean(0), color=c, lw=2, label=_names.get(m, m))
     bx.plot(i+np.linspace(-.15,.15,len(y)) if len(y)>1 else [i], y, 'o', color=c, ms=5); bx.hlines(y.mean(), i-.3, i+.3, color=c)
 
-# %% ../nbs/29_ledger.ipynb #8d96cd35
+# %% ../nbs/29_ledger.ipynb #5c20c25f
 @patch
 def plot(self:Summary,
     file=None, # where to save it as PNG; None: nowhere
 )->Figure:     # which a notebook shows
     "Accuracy over the epochs, and each seed's last epoch"
-    fig = Figure(figsize=(9,3.2), layout='constrained'); ax,bx = fig.subplots(1, 2, width_ratios=(3,2))
+    fig = Figure(figsize=(8,3), dpi=72, layout='constrained'); ax,bx = fig.subplots(1, 2, width_ratios=(3,2))
     ms = [m for m in self.df.index if m!='teacher']
     for o in (ax,bx):
         o.axhline(self.rows.teacher_top1.mean(), color=_colors['teacher'], ls='--', lw=1, label='teacher')
