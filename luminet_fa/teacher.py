@@ -198,10 +198,9 @@ def __call__(self:Teacher,
 @patch
 def _pick(self:Teacher, z):
     "`z` with its classes picked by the class map"
-    if not self._checked:
-        check_logits(z); _check_map(self.class_map, z.shape[1])
-        self.class_map,self._checked = self.class_map.to(z.device),True
-    return z.index_select(1, self.class_map.to(z.device))
+    if not self._checked: check_logits(z); _check_map(self.class_map, z.shape[1])
+    self.class_map,self._checked = self.class_map.to(z.device),True
+    return z.index_select(1, self.class_map)
 
 # %% ../nbs/02_teacher.ipynb #e892d8f9
 def _near_chance(acc, n, c):
