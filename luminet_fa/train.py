@@ -297,7 +297,7 @@ def fit(self:Job,
     learn = self.learner(method, seed)
     cb = Checkpoint(ckpt, s, _load_ckpt(ckpt, s) if self.resume else None, seed, self._loader0)
     cpu_bf16 = self.bf16 and learn.dls.device.type=='cpu'
-    with torch.autocast('cpu', torch.bfloat16) if cpu_bf16 else nullcontext():
+    with torch.autocast('cpu', torch.bfloat16, cache_enabled=False) if cpu_bf16 else nullcontext():
         with learn.added_cbs(cb): learn.fit_one_cycle(s['epochs'], s['lr'], moms=(.9,.9,.9))
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
     weights = {k:v.detach().cpu().contiguous() for k,v in learn.model.state_dict().items()}
