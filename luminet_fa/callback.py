@@ -147,6 +147,8 @@ def before_train(self:DistillCallback):
     self._sums = {}
     if not self._fresh: return
     self._fresh,self.history = False,[]
+    if torch.is_autocast_enabled(one_param(self.model).device.type) and torch.is_autocast_cache_enabled():
+        raise ValueError("autocast around a fit keeps the first cast of every weight, so nothing would be learnt: pass cache_enabled=False to torch.autocast")
     if self._teacher is None:
         raise ValueError(f"this callback has no teacher, because exported learners hold none: call learn.{self.name}.set_teacher(teacher), or learn.remove_cb(learn.{self.name})")
     trained = {id(p) for p in self.model.parameters() if p.requires_grad}
