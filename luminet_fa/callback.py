@@ -33,7 +33,7 @@ class DistillCallback(_Tidy):
     order,run_valid = GradientAccumulation.order-1,False # the term must be in the sum that GradientAccumulation divides
     _stateattrs = ('_teacher', '_z', '_sums')
     def __init__(self,
-        teacher,               # module, `Learner`, state dict or path: see load_teacher
+        teacher,               # module, `Learner`, state dict or path: see load_teacher; or a Teacher
         loss,                  # function or module of (z_s, z_t), or (z_s, z_t, y) where it has `needs_targ`; returns a scalar
         ce_w:float=1.,         # weight of the learner's own loss, >=0; 0 also works without labels
         kd_w:float=1.,         # weight of the distillation term, >=0
@@ -68,11 +68,13 @@ def _init_state(self:DistillCallback):
 # %% ../nbs/03_callback.ipynb #5f973daa
 @patch
 def set_teacher(self:DistillCallback,
-    teacher,   # as for DistillCallback
+    teacher,   # as for DistillCallback, or a Teacher
     arch=None, # network, where `teacher` is only weights
 )->DistillCallback: # itself
     "Give the callback its teacher, or a new one; a reloaded callback has none"
-    self._teacher = Teacher(teacher, arch, class_map=self.class_map, teacher_tfm=self.teacher_tfm)
+    if isinstance(teacher, Teacher) and any(o is not None for o in (arch, self.class_map, self.teacher_tfm)):
+        raise ValueError("a Teacher brings its own arch, class_map and teacher_tfm: give them to it instead")
+    self._teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher, arch, class_map=self.class_map, teacher_tfm=self.teacher_tfm)
     return self
 
 # %% ../nbs/03_callback.ipynb #fa0ff016
@@ -157,6 +159,7 @@ def before_train(self:DistillCallback):
     if getattr(self.kd_func, 'needs_targ', False) and any(isinstance(o, MixHandler) for o in self.learn.cbs):
         raise ValueError(f"{type(self.kd_func).__name__} needs one label per sample, and MixUp or CutMix gives two: use a loss without labels")
     self._check_classes()
+    self._teacher.begin_fit(self.learn)
 
 # %% ../nbs/03_callback.ipynb #e7078f7f
 @patch
@@ -171,7 +174,7 @@ def _autocast(self:DistillCallback):
 def before_batch(self:DistillCallback):
     "Ask the teacher about this batch"
     mf = torch.channels_last if hasattr(self.learn, 'channels_last') else None
-    with self._autocast(): self._z = self._teacher(*self.xb, memory_format=mf)
+    with self._autocast(): self._z = self._teacher.on_batch(self.dl, *self.xb, memory_format=mf)
     if self._unchecked: check_logits(self._z); self._check_batch(self._z)
     self._unlabelled = len(self.yb)==0
     if not self._unlabelled: return
@@ -225,7 +228,7 @@ def after_train(self:DistillCallback):
 class LumiNetCallback(DistillCallback):
     "Distil a teacher into the learner's model with LumiNet"
     def __init__(self,
-        teacher,               # module, `Learner`, state dict or path: see load_teacher
+        teacher,               # module, `Learner`, state dict or path: see load_teacher; or a Teacher
         alpha:float=33.,       # scale of the term (its square multiplies the KL), >0
         T:float=4.,            # temperature, >0; tune alpha/T
         ce_w:float=1.,         # weight of the learner's own loss, >=0; 0 also works without labels

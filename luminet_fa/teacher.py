@@ -202,6 +202,22 @@ def _pick(self:Teacher, z):
     self.class_map,self._checked = self.class_map.to(z.device),True
     return z.index_select(1, self.class_map)
 
+# %% ../nbs/02_teacher.ipynb #7d10aa02
+@patch
+def begin_fit(self:Teacher,
+    learn, # `Learner` that is about to train with this teacher
+):
+    "Refuse what this teacher cannot serve; a plain one serves every `Learner`"
+
+@patch
+def on_batch(self:Teacher,
+    dl,                 # loader that has just made the batch
+    *xb,                # the student's inputs, one or several tensors
+    memory_format=None, # `torch.channels_last` to run the network in it
+)->Tensor:              # as from calling it
+    "Logits for the newest batch of `dl`"
+    return self(*xb, memory_format=memory_format)
+
 # %% ../nbs/02_teacher.ipynb #e892d8f9
 def _near_chance(acc, n, c):
     "Whether accuracy `acc` on `n` samples of `c` classes is less than a tenth of the way from chance to 1, or within 3 standard errors of chance"

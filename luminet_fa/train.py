@@ -6,7 +6,7 @@
 __all__ = ['make_model', 'distill_cbs', 'make_dls', 'Checkpoint', 'Job', 'run_recipe', 'luminet_distill']
 
 # %% ../nbs/31_train.ipynb #0acd941e
-import hashlib, io, json, platform, random, sys, time, warnings
+import io, json, platform, random, sys, time, warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -36,6 +36,7 @@ from .models.cifar import cifar_model, cifar_models
 from .models.small import small_model
 from .recipes import Recipe, get_recipe, recipes
 from .teacher import load_teacher, check_teacher
+from .views import ViewCache, fingerprint
 
 # %% ../nbs/31_train.ipynb #acc67f5b
 def make_model(
@@ -204,6 +205,7 @@ class Job:
     ledger:str=None           # folder of the tracked tables, which get each row as well
     device:str=None           # 'cpu', 'cuda', ...; None: fastai's default
     bf16:bool=False           # bfloat16 autocast
+    cache:str=None            # look the teacher's logits up by view: 'memory', or a folder that keeps them; None: ask it in every batch
     channels_last:bool=True   # memory format of the networks
     valid_from_train:int=0    # as in make_dls
     n_train:int=0             # images for teacher and students alike; 0: as the recipe says
@@ -217,6 +219,7 @@ class Job:
     commit:str='none'         # of the source tree
     methods:list=()           # that this invocation runs
     _dls:tuple=(None,None)    # seed and loaders, kept between the methods of a seed
+    _views:object=None        # the view cache, kept between methods and seeds
 
 # %% ../nbs/31_train.ipynb #a4123e95
 @patch
@@ -260,7 +263,19 @@ def settings(self:Job,
     return dict(recipe=r.name, method=method, arch=r.teacher if t else r.student, seed=seed, epochs=r.teacher_epochs if t else r.epochs, bs=r.bs,
         schedule=r.schedule, lr=own.get('lr', r.teacher_lr if t else r.lr), wd=r.teacher_wd if t else r.wd, valid_from_train=self.valid_from_train,
         n_train=self.images(method), dtype='bf16' if self.bf16 else 'float32', teacher=None if t or method=='alone' else self.teacher_id,
-        **{k:v for k,v in own.items() if k!='lr'})
+        **{k:v for k,v in own.items() if k!='lr'}, **(dict(cache=1) if self.cache and not t and method!='alone' else {}))
+
+# %% ../nbs/31_train.ipynb #31c0de02
+@patch
+def asked(self:Job,
+    method:str, # that will ask
+    dls,        # its loaders
+):              # what a callback takes as a teacher
+    "The teacher, or a view cache of it"
+    if not self.cache or method=='alone': return self.teacher
+    if self._views is None:
+        self._views = ViewCache(self.teacher, dls, None if self.cache=='memory' else self.cache, amp=torch.bfloat16 if self.bf16 else None)
+    return self._views
 
 # %% ../nbs/31_train.ipynb #7fdb6eff
 def _line(learn, log):
@@ -277,7 +292,7 @@ def learner(self:Job,
     s,dls = self.settings(method, seed),self.dls(seed, method)
     set_seed(seed)
     model = make_model(s['arch'], dls.c)
-    cbs = [] if method=='teacher' else distill_cbs(method, self.teacher, **self.recipe.methods[method])
+    cbs = [] if method=='teacher' else distill_cbs(method, self.asked(method, dls), **self.recipe.methods[method])
     learn = Learner(dls, model, opt_func=partial(OptimWrapper, opt=torch.optim.SGD, momentum=.9, weight_decay=s['wd']), wd_bn_bias=True,
                     metrics=[accuracy, ExpectedCalibrationError()], cbs=cbs+[*self.cbs]+([ChannelsLast()] if self.channels_last else []))
     if self.verbose<2: learn.logger = noop
@@ -299,6 +314,7 @@ def fit(self:Job,
     cpu_bf16 = self.bf16 and learn.dls.device.type=='cpu'
     with torch.autocast('cpu', torch.bfloat16, cache_enabled=False) if cpu_bf16 else nullcontext():
         with learn.added_cbs(cb): learn.fit_one_cycle(s['epochs'], s['lr'], moms=(.9,.9,.9))
+    if self._views is not None: self._views.flush()
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
     weights = {k:v.detach().cpu().contiguous() for k,v in learn.model.state_dict().items()}
     if write_atomic(done, safetensors.torch.save(weights, {k:json.dumps(v) for k,v in res.items()})): ckpt.unlink(missing_ok=True)
@@ -312,7 +328,7 @@ def command(self:Job)->str: # without local folders
     "What to type for the same rows"
     r,opt = self.recipe,[]
     for k,v in dict(methods=' '.join(self.methods), seeds=' '.join(map(str, r.seeds)), epochs=r.epochs, pretrain=r.teacher_epochs, path=self.path and 'DIR',
-                    teacher=self.teacher_given and 'FILE', holdout=self.valid_from_train, images=self.n_train).items():
+                    teacher=self.teacher_given and 'FILE', holdout=self.valid_from_train, images=self.n_train, cache=self.cache and ('memory' if self.cache=='memory' else 'FOLDER')).items():
         if v: opt.append(f'--{k} {v}')
     return ' '.join(['luminet_distill', r.name, *opt, *(['--bf16'] if self.bf16 else [])])
 
@@ -350,12 +366,6 @@ def record(self:Job,
         print(f"{row['method']:8} seed {row['seed']}: {row['top1']:.2f} % (best {row['best_top1']:.2f} in epoch {row['best_epoch']}), {row['seconds']:.0f} s")
 
 # %% ../nbs/31_train.ipynb #6e89adc8
-def _fingerprint(model):
-    "Short hash of the weights of `model`"
-    h = hashlib.sha256()
-    for k,v in model.state_dict().items(): h.update(k.encode()); h.update(v.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return h.hexdigest()[:8]
-
 @patch
 def _expected(self:Job):
     "Published accuracy of the teacher in [0,1], if it is to be had"
@@ -374,7 +384,7 @@ def use_teacher(self:Job,
     try: self.teacher = load_teacher(runs[0]['weights'] if runs else teacher, arch=make_model(self.recipe.teacher, dls.c), device=dls.device)
     except (ValueError, TypeError, FileNotFoundError): raise
     except Exception as e: raise ValueError(f"the teacher {teacher} cannot be read ({type(e).__name__}: {e})") from None
-    self.teacher_id = _fingerprint(self.teacher)
+    self.teacher_id = fingerprint(self.teacher)
     self.teacher_top1 = 100*check_teacher(self.teacher, dls, progress=False, expected=None if runs else self._expected())
     return runs
 
@@ -405,7 +415,7 @@ def run_recipe(
     resume=False,                 # continue in `out`
     ledger=None,                  # folder of tracked tables to add the rows to
     device=None,                  # 'cpu', 'cuda', ...; None: fastai's default
-    **kwargs,                     # other fields of Job: `bf16`, `channels_last`, `valid_from_train`, `n_train`, `verbose`, `bars`
+    **kwargs,                     # other fields of Job: `bf16`, `cache`, `channels_last`, `valid_from_train`, `n_train`, `verbose`, `bars`
 )->Summary:                       # prints as a table and a verdict; `rows`, `histories` and `plot` are there too
     "Train a teacher where none is given, then every method with every seed, under one budget"
     r = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
@@ -481,6 +491,7 @@ def luminet_distill(
     ledger:str=None,     # folder of tracked tables that get the rows as well
     device:str=None,     # cpu, cuda, cuda:1 (default: a GPU where there is one)
     bf16:bool=False,     # train in bfloat16
+    cache:str=None,      # look the teacher's logits up by view instead of asking it in every batch: 'memory', or a folder that keeps them
     holdout:int=0,       # validate on this many training images per class instead of on the test set
     images:int=0,        # train teacher and students on this many images; 0 is as the recipe says
     verbose:int=None,    # 0 silent, 1 a line per run, 2 a line per epoch (default: 1 for digits, else 2)
@@ -488,7 +499,7 @@ def luminet_distill(
 ):
     "Distil by a recipe: teacher, student alone, KD and LumiNet over several seeds"
     if list: return _show_list()
-    kw = dict(teacher=teacher, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16, valid_from_train=holdout, n_train=images,
+    kw = dict(teacher=teacher, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16, cache=cache, valid_from_train=holdout, n_train=images,
               verbose=(1 if recipe=='digits' else 2) if verbose is None else verbose, bars=sys.stdout.isatty())
     try: res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, **kw)
     except (ValueError, TypeError, FileNotFoundError) as e: sys.exit(f'error: {e}')
