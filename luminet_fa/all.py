@@ -18,6 +18,7 @@ from .models.small import *
 from .data.tensor import *
 from .data.digits import *
 from .data.cifar import *
+from .schedules import *
 from .recipes import *
 from .ledger import *
 from .train import *

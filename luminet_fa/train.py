@@ -35,6 +35,7 @@ from .metrics import ExpectedCalibrationError
 from .models.cifar import cifar_model, cifar_models
 from .models.small import small_model
 from .recipes import Recipe, get_recipe, recipes
+from .schedules import fit_schedule
 from .teacher import load_teacher, check_teacher
 from .views import ViewCache, fingerprint
 
@@ -76,7 +77,7 @@ def make_dls(
 ):                          # `DataLoaders` with `rng_state`
     "The data of `recipe`"
     kw = {} if recipe.data=='digits' else dict(path=path)
-    dls = _data[recipe.data](bs=recipe.bs, device=device, seed=seed, valid_from_train=valid_from_train, **kw)
+    dls = _data[recipe.data](bs=recipe.bs, device=device, seed=seed, valid_from_train=valid_from_train, drop_last=recipe.drop_last, **kw)
     if not n_train: return dls
     ds = dls.train.dataset
     if not recipe.bs<=n_train<=len(ds): raise ValueError(f"n_train must be from {recipe.bs} (one batch) to {len(ds)} (all images), got {n_train}")
@@ -249,7 +250,8 @@ def file(self:Job,
     ext:str,    # 'ckpt' while it runs, 'safetensors' when it is done
 )->Path:
     "Where a run of this job keeps its file"
-    return Path(self.out)/self.recipe.name.replace('/','-')/f'{method}-s{seed}.{ext}'
+    r = self.recipe
+    return Path(self.out)/(r.name.replace('/','-')+('' if r.schedule=='onecycle' else f'-{r.schedule}'))/f'{method}-s{seed}.{ext}'
 
 # %% ../nbs/31_train.ipynb #d166f467
 @patch
@@ -259,7 +261,7 @@ def settings(self:Job,
 )->dict:        # name -> number or text
     "All that decides the result of one run; JSON-able"
     r,t = self.recipe,method=='teacher'
-    own = {} if t else r.methods[method]
+    own = {} if t else r.method(method)
     return dict(recipe=r.name, method=method, arch=r.teacher if t else r.student, seed=seed, epochs=r.teacher_epochs if t else r.epochs, bs=r.bs,
         schedule=r.schedule, lr=own.get('lr', r.teacher_lr if t else r.lr), wd=r.teacher_wd if t else r.wd, valid_from_train=self.valid_from_train,
         n_train=self.images(method), dtype='bf16' if self.bf16 else 'float32', teacher=None if t or method=='alone' else self.teacher_id,
@@ -292,7 +294,7 @@ def learner(self:Job,
     s,dls = self.settings(method, seed),self.dls(seed, method)
     set_seed(seed)
     model = make_model(s['arch'], dls.c)
-    cbs = [] if method=='teacher' else distill_cbs(method, self.asked(method, dls), **self.recipe.methods[method])
+    cbs = [] if method=='teacher' else distill_cbs(method, self.asked(method, dls), **self.recipe.method(method))
     learn = Learner(dls, model, opt_func=partial(OptimWrapper, opt=torch.optim.SGD, momentum=.9, weight_decay=s['wd']), wd_bn_bias=True,
                     metrics=[accuracy, ExpectedCalibrationError()], cbs=cbs+[*self.cbs]+([ChannelsLast()] if self.channels_last else []))
     if self.verbose<2: learn.logger = noop
@@ -313,7 +315,7 @@ def fit(self:Job,
     cb = Checkpoint(ckpt, s, _load_ckpt(ckpt, s) if self.resume else None, seed, self._loader0)
     cpu_bf16 = self.bf16 and learn.dls.device.type=='cpu'
     with torch.autocast('cpu', torch.bfloat16, cache_enabled=False) if cpu_bf16 else nullcontext():
-        with learn.added_cbs(cb): learn.fit_one_cycle(s['epochs'], s['lr'], moms=(.9,.9,.9))
+        with learn.added_cbs(cb): fit_schedule(learn, s['schedule'], s['epochs'], s['lr'])
     if self._views is not None: self._views.flush()
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
     weights = {k:v.detach().cpu().contiguous() for k,v in learn.model.state_dict().items()}
@@ -327,7 +329,7 @@ _ece = ExpectedCalibrationError().name
 def command(self:Job)->str: # without local folders
     "What to type for the same rows"
     r,opt = self.recipe,[]
-    for k,v in dict(methods=' '.join(self.methods), seeds=' '.join(map(str, r.seeds)), epochs=r.epochs, pretrain=r.teacher_epochs, path=self.path and 'DIR',
+    for k,v in dict(methods=' '.join(self.methods), seeds=' '.join(map(str, r.seeds)), schedule=r.schedule!='onecycle' and r.schedule, epochs=r.epochs, pretrain=r.teacher_epochs, path=self.path and 'DIR',
                     teacher=self.teacher_given and 'FILE', holdout=self.valid_from_train, images=self.n_train, cache=self.cache and ('memory' if self.cache=='memory' else 'FOLDER')).items():
         if v: opt.append(f'--{k} {v}')
     return ' '.join(['luminet_distill', r.name, *opt, *(['--bf16'] if self.bf16 else [])])
@@ -342,7 +344,8 @@ def row(self:Job,
     "The table's row for the run with settings `s`"
     h,best = cb.history[-1],max(range(len(cb.history)), key=lambda i: cb.history[i]['accuracy'])
     top1 = 100*h['accuracy']
-    n = len(learn.dls.train)*self.recipe.bs*s['epochs']
+    dl = learn.dls.train
+    n = (len(dl)*dl.bs if dl.drop_last else dl.n)*s['epochs']
     shared = 'recipe method arch seed epochs schedule bs lr wd dtype valid_from_train teacher'.split()
     return dict(date=datetime.now().isoformat(timespec='seconds'), **{k:s[k] for k in ('recipe','method')}, teacher=self.recipe.teacher,
         student='' if s['method']=='teacher' else self.recipe.student, **{k:s[k] for k in ('seed','epochs','schedule','bs','lr','wd')},
@@ -409,6 +412,7 @@ def run_recipe(
     methods=('alone','kd','luminet'), # of `method_names`
     seeds=None,                   # one run of each method per seed; None: the recipe's
     epochs=None,                  # of each student; None: the recipe's
+    schedule=None,                # 'onecycle' or 'paper'; None: the recipe's
     teacher=None,                 # file of weights, module or Learner; None: train one
     teacher_epochs=None,          # of a teacher that is trained; None: the recipe's
     out='runs',                   # folder for checkpoints, weights, rows and the figure
@@ -419,7 +423,7 @@ def run_recipe(
 )->Summary:                       # prints as a table and a verdict; `rows`, `histories` and `plot` are there too
     "Train a teacher where none is given, then every method with every seed, under one budget"
     r = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
-    r = replace(r, **{k:v for k,v in dict(epochs=epochs, teacher_epochs=teacher_epochs, seeds=None if seeds is None else tuple(seeds)).items() if v is not None})
+    r = replace(r, **{k:v for k,v in dict(epochs=epochs, schedule=schedule, teacher_epochs=teacher_epochs, seeds=None if seeds is None else tuple(seeds)).items() if v is not None})
     _check_args(methods, r.seeds, r, device)
     return Job(r, path, out, resume, ledger, device, commit=source_commit(), methods=[*methods], **kwargs).run(teacher)
 
@@ -484,6 +488,7 @@ def luminet_distill(
     methods:_arg("methods to run: alone kd luminet dkd lskd", nargs='+')='alone kd luminet', # methods to run: alone kd luminet dkd lskd
     seeds:_arg("seeds, such as 0 1 2 (default: the recipe's)", nargs='+')=None, # seeds, such as 0 1 2 (default: the recipe's)
     epochs:int=None,     # epochs of each student (default: the recipe's)
+    schedule:str=None,   # onecycle, or paper for the benchmark's step decay (default: the recipe's)
     teacher:str=None,    # file of teacher weights (.safetensors, .pth) or exported learner (.pkl); without it one is trained
     pretrain:int=None,   # epochs of a teacher that is trained (default: the recipe's)
     out:str='runs',      # folder for checkpoints, weights, table and figure
@@ -501,7 +506,7 @@ def luminet_distill(
     if list: return _show_list()
     kw = dict(teacher=teacher, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16, cache=cache, valid_from_train=holdout, n_train=images,
               verbose=(1 if recipe=='digits' else 2) if verbose is None else verbose, bars=sys.stdout.isatty())
-    try: res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, **kw)
+    try: res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule, **kw)
     except (ValueError, TypeError, FileNotFoundError) as e: sys.exit(f'error: {e}')
     except KeyboardInterrupt: sys.exit('interrupted: the same command with --resume goes on from the last finished epoch')
     print(f'\n{res}\n\nfigure: {res.file}\nrows: {Path(out)/"results.csv"}')
