@@ -21,7 +21,9 @@ from .data.cifar import *
 from .schedules import *
 from .recipes import *
 from .ledger import *
+from .views import *
 from .train import *
+from .teachers import *
 
 # %% ../nbs/80_all.ipynb #0eeb4f9c
 __all__ = [o for o in globals() if not o.startswith('_')]
