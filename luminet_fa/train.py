@@ -470,9 +470,10 @@ def _words(o):
 # %% ../nbs/31_train.ipynb #be65b32f
 def _show_list():
     "Print every recipe with what others reported"
-    rows = [dict(recipe=r.name, epochs=r.epochs, bs=r.bs, **r.published) for r in recipes.values()]
+    rows = [dict(recipe=r.name+('*' if r.luminet_by_rule else ''), epochs=r.epochs, bs=r.bs, **r.published) for r in recipes.values()]
     print(pd.DataFrame(rows).fillna('').to_string(index=False))
-    print('\nteacher, student, KD, LumiNet: top-1 in % as published, 240 epochs with step decay, best epoch on the test set')
+    print('\nteacher to LumiNet: top-1 in % as published, 240 epochs with step decay, best epoch on the test set; blank: nobody published one')
+    print('*: nobody published LumiNet\'s settings for this pair; they are ours, by the rule of alpha/T')
 
 # %% ../nbs/31_train.ipynb #27ce5ba8
 def _seeds(o):
