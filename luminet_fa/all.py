@@ -21,6 +21,7 @@ from .data.cifar import *
 from .recipes import *
 from .ledger import *
 from .train import *
+from .results import *
 
 # %% ../nbs/80_all.ipynb #0eeb4f9c
 __all__ = [o for o in globals() if not o.startswith('_')]
