@@ -24,6 +24,7 @@ from .ledger import *
 from .views import *
 from .train import *
 from .teachers import *
+from .results import *
 
 # %% ../nbs/80_all.ipynb #0eeb4f9c
 __all__ = [o for o in globals() if not o.startswith('_')]
