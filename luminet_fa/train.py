@@ -8,7 +8,7 @@ __all__ = ['make_model', 'distill_cbs', 'make_dls', 'Checkpoint', 'Job', 'run_re
 # %% ../nbs/31_train.ipynb #0acd941e
 import io, json, platform, random, sys, time, warnings
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -219,6 +219,7 @@ class Job:
     cbs:list=()               # callbacks for every learner, such as a logger
     commit:str='none'         # of the source tree
     methods:list=()           # that this invocation runs
+    given:dict=field(default_factory=dict) # settings of the methods that differ from the recipe's
     _dls:tuple=(None,None)    # seed and loaders, kept between the methods of a seed
     _views:object=None        # the view cache, kept between methods and seeds
 
@@ -330,7 +331,7 @@ def command(self:Job)->str: # without local folders
     "What to type for the same rows"
     r,opt = self.recipe,[]
     for k,v in dict(methods=' '.join(self.methods), seeds=' '.join(map(str, r.seeds)), schedule=r.schedule!='onecycle' and r.schedule, epochs=r.epochs, pretrain=r.teacher_epochs, path=self.path and 'DIR',
-                    teacher=self.teacher_given and 'FILE', holdout=self.valid_from_train, images=self.n_train, cache=self.cache and ('memory' if self.cache=='memory' else 'FOLDER')).items():
+                    teacher=self.teacher_given and 'FILE', holdout=self.valid_from_train, images=self.n_train, set=' '.join(f'{k}={v:g}' for k,v in self.given.items()), cache=self.cache and ('memory' if self.cache=='memory' else 'FOLDER')).items():
         if v: opt.append(f'--{k} {v}')
     return ' '.join(['luminet_distill', r.name, *opt, *(['--bf16'] if self.bf16 else [])])
 
@@ -362,7 +363,8 @@ def record(self:Job,
     row:dict, # of a finished run
 ):
     "Put `row` into this folder's table and, where one was named, into the ledger"
-    files = [Path(self.out)/'results.csv'] + ([Path(self.ledger)/f'{self.recipe.data}.csv'] if self.ledger else [])
+    tracked = f"{self.recipe.data}{'' if row['eval_on']=='test' else '-trials'}.csv"     # what was measured for choosing never stands among results
+    files = [Path(self.out)/'results.csv'] + ([Path(self.ledger)/tracked] if self.ledger else [])
     for f in files:
         if not append_row(f, row): print(f'not in {f}: ' + ','.join(map(str, row.values())))
     if self.verbose:
@@ -405,6 +407,16 @@ def _check_args(methods, seeds, recipe, device):
     try: torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as e: raise ValueError(f"device {device!r} cannot be used here: {str(e).splitlines()[0]}") from None
 
+# %% ../nbs/31_train.ipynb #31c0de10
+def _with_settings(r, methods, settings):
+    "Recipe `r` with other `settings` for `methods`"
+    if not settings: return r
+    if 'lr' in settings and r.schedule=='paper': raise ValueError("under the paper's schedule the learning rate is the published one: lr cannot be set")
+    for m in methods:
+        bad = set(settings)-{'lr',*r.methods[m]}
+        if bad: raise ValueError(f"{m} has no setting {', '.join(sorted(bad))}; it has {', '.join(dict.fromkeys(['lr', *r.methods[m]]))}")
+    return replace(r, methods={m: {**s, **settings} if m in methods else s for m,s in r.methods.items()})
+
 # %% ../nbs/31_train.ipynb #535a4ca7
 def run_recipe(
     recipe='digits',              # name of a recipe, or a Recipe
@@ -415,6 +427,7 @@ def run_recipe(
     schedule=None,                # 'onecycle' or 'paper'; None: the recipe's
     teacher=None,                 # file of weights, module or Learner; None: train one
     teacher_epochs=None,          # of a teacher that is trained; None: the recipe's
+    settings=None,                # of the methods, to replace the recipe's: `lr`, and arguments of loss and callback
     out='runs',                   # folder for checkpoints, weights, rows and the figure
     resume=False,                 # continue in `out`
     ledger=None,                  # folder of tracked tables to add the rows to
@@ -425,7 +438,8 @@ def run_recipe(
     r = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
     r = replace(r, **{k:v for k,v in dict(epochs=epochs, schedule=schedule, teacher_epochs=teacher_epochs, seeds=None if seeds is None else tuple(seeds)).items() if v is not None})
     _check_args(methods, r.seeds, r, device)
-    return Job(r, path, out, resume, ledger, device, commit=source_commit(), methods=[*methods], **kwargs).run(teacher)
+    r = _with_settings(r, methods, settings or {})
+    return Job(r, path, out, resume, ledger, device, commit=source_commit(), methods=[*methods], given=settings or {}, **kwargs).run(teacher)
 
 # %% ../nbs/31_train.ipynb #fdad8402
 @patch
@@ -481,6 +495,12 @@ def _seeds(o):
     try: return None if o is None else [int(s) for s in _words(o)]
     except ValueError: raise ValueError(f"seeds must be whole numbers such as 0 1 2, got {' '.join(_words(o))}") from None
 
+# %% ../nbs/31_train.ipynb #31c0de11
+def _settings(o):
+    "Settings as numbers, from 'lr=0.1 alpha=33'"
+    try: return {k:(int(v) if k=='warmup' and v.isdigit() else float(v)) for k,v in (w.split('=') for w in _words(o or []))}
+    except ValueError: raise ValueError(f"settings must be name=number such as lr=0.1 alpha=33, got {' '.join(_words(o))}") from None
+
 # %% ../nbs/31_train.ipynb #bea75999
 @call_parse
 def luminet_distill(
@@ -490,6 +510,7 @@ def luminet_distill(
     seeds:_arg("seeds, such as 0 1 2 (default: the recipe's)", nargs='+')=None, # seeds, such as 0 1 2 (default: the recipe's)
     epochs:int=None,     # epochs of each student (default: the recipe's)
     schedule:str=None,   # onecycle, or paper for the benchmark's step decay (default: the recipe's)
+    set:_arg("settings of the methods to change, such as lr=0.1 alpha=33 ce_w=1", nargs='+')=None, # settings of the methods to change, such as lr=0.1 alpha=33 ce_w=1
     teacher:str=None,    # file of teacher weights (.safetensors, .pth) or exported learner (.pkl); without it one is trained
     pretrain:int=None,   # epochs of a teacher that is trained (default: the recipe's)
     out:str='runs',      # folder for checkpoints, weights, table and figure
@@ -505,7 +526,9 @@ def luminet_distill(
 ):
     "Distil by a recipe: teacher, student alone, KD and LumiNet over several seeds"
     if list: return _show_list()
-    kw = dict(teacher=teacher, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16, cache=cache, valid_from_train=holdout, n_train=images,
+    try: changed = _settings(set)
+    except ValueError as e: sys.exit(f'error: {e}')
+    kw = dict(teacher=teacher, teacher_epochs=pretrain, settings=changed, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16, cache=cache, valid_from_train=holdout, n_train=images,
               verbose=(1 if recipe=='digits' else 2) if verbose is None else verbose, bars=sys.stdout.isatty())
     try: res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule, **kw)
     except (ValueError, TypeError, FileNotFoundError) as e: sys.exit(f'error: {e}')
