@@ -14,12 +14,11 @@ import safetensors.torch
 from torch import nn
 from fastcore.script import call_parse
 from .data.cifar import cifar100_stats, cifar_dls
-from .ledger import write_atomic
+from .ledger import source_commit, write_atomic
 from .models.cifar import cifar_model, cifar_models
 from .recipes import Recipe, teachers
 from .teacher import load_teacher, check_teacher
 from .train import Job, _check_args
-from .ledger import source_commit
 
 # %% ../nbs/32_teachers.ipynb #23701591
 def save_teacher(

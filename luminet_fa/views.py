@@ -121,9 +121,10 @@ def flush(self:ViewCache):
     os.replace(tmp, f)
     self._dirty,self.complete = False,bool(self.filled.all())
 
-@property
-def _share(self:ViewCache): return self.filled.float().mean().item()
-ViewCache.share = property(_share.fget, doc="Fraction of the rows that are there, 0 to 1")
+@patch(as_prop=True)
+def share(self:ViewCache)->float: # 0 to 1
+    "Fraction of the rows that are there"
+    return self.filled.float().mean().item()
 
 # %% ../nbs/24_views.ipynb #e76cc96a
 @patch
