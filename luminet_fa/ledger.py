@@ -85,6 +85,8 @@ def hardware(
     return f'{cpu}, {torch.get_num_threads()} threads'
 
 # %% ../nbs/29_ledger.ipynb #cf808b77
+def _pm(m, s): return f'{m:.2f}' + ('' if np.isnan(s) else f' ± {s:.2f}')
+
 _names = dict(teacher='teacher', alone='student alone', kd='KD', luminet='LumiNet', dkd='DKD', lskd='LSKD')
 _colors = dict(teacher='#0072B2', alone='#999999', kd='#E69F00', luminet='#009E73', lskd='#CC79A7', dkd='#D55E00')
 
@@ -105,8 +107,7 @@ class Summary:
 @patch
 def table(self:Summary)->pd.DataFrame: # text, one row per method
     "Mean ± standard deviation over seeds of each method"
-    def pm(m, s): return f'{m:.2f}' + ('' if np.isnan(s) else f' ± {s:.2f}')
-    return pd.DataFrame({'last epoch, %':[pm(*o) for o in zip(self.df.top1, self.df.sd)], 'best epoch, %':[pm(*o) for o in zip(self.df.best, self.df.best_sd)],
+    return pd.DataFrame({'last epoch, %':[_pm(*o) for o in zip(self.df.top1, self.df.sd)], 'best epoch, %':[_pm(*o) for o in zip(self.df.best, self.df.best_sd)],
         'seeds':self.df.n.values, 's per run':self.df.seconds.round(1).values}, index=[_names.get(o, o) for o in self.df.index])
 
 # %% ../nbs/29_ledger.ipynb #7bf8e689

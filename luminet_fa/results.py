@@ -8,10 +8,11 @@ __all__ = ['read_ledger', 'compare', 'compare_table', 'provenance', 'paired_tabl
 
 # %% ../nbs/40_results.cifar100.ipynb #e429aec6
 import textwrap
+from dataclasses import replace
 import numpy as np, pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from .ledger import paired, _names, _colors
+from .ledger import paired, _names, _colors, _pm
 from .recipes import recipes
 
 # %% ../nbs/40_results.cifar100.ipynb #4cd96edc
@@ -61,7 +62,8 @@ _bench = dict(epochs=240, schedule='paper', bs=64, n_train=50000, dtype='float32
 
 def _differs(r, recipe):
     "What sets the row `r` apart from the benchmark's run of its pair, as words"
-    own,t = recipe.methods.get(r.method, {}),r.method=='teacher'
+    bench,t = replace(recipe, epochs=_bench['epochs'], schedule=_bench['schedule']),r.method=='teacher'
+    own = bench.method(r.method) if r.method in recipe.methods else {}
     want = dict(_bench, lr=own.get('lr', recipe.teacher_lr if t else recipe.lr), wd=recipe.teacher_wd if t else recipe.wd)
     out = [f'{r.epochs} of {_bench["epochs"]} epochs'] if r.epochs!=want.pop('epochs') else []
     out += [f'{k} {getattr(r, k)}, not {v}' for k,v in want.items() if getattr(r, k)!=v]
@@ -88,7 +90,6 @@ def _run(r):
     return (f'{r.epochs:g} epochs, {r.schedule}, batches of {r.bs:g}, wd {r.wd:g}, {r.n_train:,} images, {r.dtype}' +
             ('' if np.isnan(r.teacher_top1) else f', teacher {r.teacher_top1:.2f} %') + ('' if r.eval_on=='test' else f', measured on {r.eval_on}'))
 
-def _pm(m, s): return f'{m:.2f}' + ('' if np.isnan(s) else f' ± {s:.2f}')
 
 def _grouped(df, **cols):
     "Columns of text under the pair and the run"

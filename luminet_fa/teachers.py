@@ -101,7 +101,7 @@ def train_teacher(
     file = save_teacher(run['weights'], Path(weights)/f'{r.teacher}-s{seed}.safetensors', dict(arch=r.teacher))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')                   # a poor accuracy goes into the card
-        top1 = 100*check_teacher(load_teacher(file, arch=cifar_model(r.teacher, dls.c), device=dls.device), dls, progress=False)
+        top1 = verify_teacher(file, dls)[1]
     card = _card(job, run['row'], top1)
     save_teacher(run['weights'], file, card)
     return card

@@ -526,12 +526,10 @@ def luminet_distill(
 ):
     "Distil by a recipe: teacher, student alone, KD and LumiNet over several seeds"
     if list: return _show_list()
-    try: changed = _settings(set)
-    except ValueError as e: sys.exit(f'error: {e}')
-    kw = dict(teacher=teacher, teacher_epochs=pretrain, settings=changed, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16, cache=cache, valid_from_train=holdout, n_train=images,
+    kw = dict(teacher=teacher, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16, cache=cache, valid_from_train=holdout, n_train=images,
               verbose=(1 if recipe=='digits' else 2) if verbose is None else verbose, bars=sys.stdout.isatty())
-    try: res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule, **kw)
-    except (ValueError, TypeError, FileNotFoundError) as e: sys.exit(f'error: {e}')
+    try: res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule, settings=_settings(set), **kw)
+    except (ValueError, TypeError, OSError) as e: sys.exit(f'error: {e}')
     except KeyboardInterrupt: sys.exit('interrupted: the same command with --resume goes on from the last finished epoch')
     print(f'\n{res}\n\nfigure: {res.file}\nrows: {Path(out)/"results.csv"}')
     if pub:=get_recipe(recipe).published: print('published: ' + ', '.join(f'{k} {v}' for k,v in pub.items()) + ' (240 epochs, step decay, best epoch)')

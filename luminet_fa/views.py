@@ -7,7 +7,6 @@ __all__ = ['fingerprint', 'ViewCache']
 
 # %% ../nbs/24_views.ipynb #89daf92a
 import hashlib, json, os, shutil, warnings
-from contextlib import nullcontext
 from pathlib import Path
 import numpy as np, torch
 from torch import nn, Tensor
@@ -15,7 +14,7 @@ from fastcore.basics import patch
 from fastai.callback.mixup import MixHandler
 from fastai.imports import progress_bar
 from .teacher import Teacher, check_logits
-from .data.tensor import TensorData, TensorDL
+from .data.tensor import TensorDL
 
 # %% ../nbs/24_views.ipynb #dae13302
 def fingerprint(
