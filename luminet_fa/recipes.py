@@ -8,7 +8,7 @@ __all__ = ['teachers', 'recipes', 'Recipe', 'get_recipe']
 # %% ../nbs/30_recipes.ipynb #644ffac6
 from dataclasses import dataclass, field, replace, fields
 from fastcore.basics import patch
-from .schedules import schedules, get_schedule
+from .schedules import schedules, get_schedule, optimisers
 
 # %% ../nbs/30_recipes.ipynb #c39d224e
 def _check(self):
@@ -20,6 +20,8 @@ def _check(self):
     if self.images and self.images<self.bs: raise ValueError(f"images must be 0 (all) or at least one batch of {self.bs}, got {self.images}")
     if self.bs<2: raise ValueError(f"bs must be at least 2, because LumiNet compares the samples of a batch; got {self.bs}")
     get_schedule(self.schedule)
+    if self.opt not in optimisers: raise ValueError(f"opt must be one of {', '.join(optimisers)}; got {self.opt!r}")
+    if self.schedule=='paper' and self.opt!='sgd': raise ValueError(f"the paper's schedule is one of plain SGD: opt must be 'sgd', got {self.opt!r}")
     if not self.seeds: raise ValueError("seeds is empty: give at least one")
 
 # %% ../nbs/30_recipes.ipynb #143da9fc
@@ -36,10 +38,11 @@ class Recipe:
     bs:int = 64             # batch size of both, images, >=2
     images:int = 0          # training images of the students; 0: all. The teacher always has all
     lr:float = .05          # student's highest learning rate, >0
-    wd:float = 5e-4         # student's weight decay, coupled as in torch's SGD, >=0
+    wd:float = 5e-4         # student's weight decay, >=0; coupled for SGD, decoupled for AdamW
     teacher_lr:float = .05  # teacher's highest learning rate, >0
     teacher_wd:float = 5e-4 # teacher's weight decay, >=0
     schedule:str = 'onecycle' # learning rate over the run: 'onecycle' or 'paper', see fit_schedule
+    opt:str = 'sgd'         # of teacher and student: 'sgd', 'nesterov' or 'adamw', see opt_func; 'paper' goes with 'sgd'
     seeds:tuple = (0,1,2)   # one run of every method for each
     source:str = ''         # where the settings come from
     published:dict = field(default_factory=dict) # top-1 in % that others reported: teacher, student, KD, DKD, LSKD, LumiNet; what nobody reported is absent

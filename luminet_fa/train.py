@@ -24,7 +24,6 @@ from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.progress import ProgressCallback
 from fastai.callback import fp16, schedule
 from fastai.metrics import accuracy
-from fastai.optimizer import OptimWrapper
 from fastai.torch_core import set_seed
 from .callback import DistillCallback, LumiNetCallback
 from .data.cifar import cifar_dls
@@ -35,7 +34,7 @@ from .metrics import ExpectedCalibrationError
 from .models.cifar import cifar_model, cifar_models
 from .models.small import small_model
 from .recipes import Recipe, get_recipe, recipes
-from .schedules import fit_schedule
+from .schedules import fit_schedule, opt_func
 from .teacher import load_teacher, check_teacher
 from .views import ViewCache, fingerprint
 
@@ -266,7 +265,7 @@ def settings(self:Job,
     return dict(recipe=r.name, method=method, arch=r.teacher if t else r.student, seed=seed, epochs=r.teacher_epochs if t else r.epochs, bs=r.bs,
         schedule=r.schedule, lr=own.get('lr', r.teacher_lr if t else r.lr), wd=r.teacher_wd if t else r.wd, valid_from_train=self.valid_from_train,
         n_train=self.images(method), dtype='bf16' if self.bf16 else 'float32', teacher=None if t or method=='alone' else self.teacher_id,
-        **{k:v for k,v in own.items() if k!='lr'}, **(dict(cache=1) if self.cache and not t and method!='alone' else {}))
+        **{k:v for k,v in own.items() if k!='lr'}, **(dict(cache=1) if self.cache and not t and method!='alone' else {}), **({} if r.opt=='sgd' else dict(opt=r.opt)))
 
 # %% ../nbs/31_train.ipynb #31c0de02
 @patch
@@ -279,6 +278,15 @@ def asked(self:Job,
     if self._views is None:
         self._views = ViewCache(self.teacher, dls, None if self.cache=='memory' else self.cache, amp=torch.bfloat16 if self.bf16 else None)
     return self._views
+
+# %% ../nbs/31_train.ipynb #4197d79a
+@patch
+def method_cbs(self:Job,
+    method:str, # or 'teacher'
+    dls,        # its loaders
+)->list:        # callbacks
+    "What makes the learner train by `method`; a subclass may put another loss here"
+    return [] if method=='teacher' else distill_cbs(method, self.asked(method, dls), **self.recipe.method(method))
 
 # %% ../nbs/31_train.ipynb #7fdb6eff
 def _line(learn, log):
@@ -295,8 +303,8 @@ def learner(self:Job,
     s,dls = self.settings(method, seed),self.dls(seed, method)
     set_seed(seed)
     model = make_model(s['arch'], dls.c)
-    cbs = [] if method=='teacher' else distill_cbs(method, self.asked(method, dls), **self.recipe.method(method))
-    learn = Learner(dls, model, opt_func=partial(OptimWrapper, opt=torch.optim.SGD, momentum=.9, weight_decay=s['wd']), wd_bn_bias=True,
+    cbs = self.method_cbs(method, dls)
+    learn = Learner(dls, model, opt_func=opt_func(self.recipe.opt, s['wd']), wd_bn_bias=True,
                     metrics=[accuracy, ExpectedCalibrationError()], cbs=cbs+[*self.cbs]+([ChannelsLast()] if self.channels_last else []))
     if self.verbose<2: learn.logger = noop
     elif not self.bars: learn.logger = partial(_line, learn)
@@ -350,7 +358,7 @@ def row(self:Job,
     shared = 'recipe method arch seed epochs schedule bs lr wd dtype valid_from_train teacher'.split()
     return dict(date=datetime.now().isoformat(timespec='seconds'), **{k:s[k] for k in ('recipe','method')}, teacher=self.recipe.teacher,
         student='' if s['method']=='teacher' else self.recipe.student, **{k:s[k] for k in ('seed','epochs','schedule','bs','lr','wd')},
-        settings=' '.join(f'{k}={v:.6g}' for k,v in s.items() if k not in shared and k!='n_train'), n_train=len(learn.dls.train.dataset),
+        settings=' '.join(f'{k}={v}' if isinstance(v, str) else f'{k}={v:.6g}' for k,v in s.items() if k not in shared and k!='n_train'), n_train=len(learn.dls.train.dataset),
         top1=round(top1,2), best_top1=round(100*cb.history[best]['accuracy'],2), best_epoch=best+1, valid_loss=round(h['valid_loss'],4),
         teacher_top1=round(top1,2) if s['method']=='teacher' else self.teacher_top1 and round(self.teacher_top1,2), ece=round(h[_ece],4),
         eval_on=f'{s["valid_from_train"]} a class of train' if s['valid_from_train'] else 'test', seconds=round(cb.total_s,1), img_s=round(n/cb.train_s),

@@ -193,7 +193,8 @@ def begin_fit(self:ViewCache,
     if id(dl.dataset) not in self._known:
         if _data_key(dl.dataset)!=_data_key(self.dl.dataset): raise ValueError("the cache was made for other images or another normalisation than the learner's: make one for these data")
         self._known.add(id(dl.dataset))
-    self._asked = 0
+    if not self.complete and self.folder is not None: self.filled |= self._flags(self.filled.shape)  # what others have filled meanwhile
+    self.complete,self._asked = self.complete or bool(self.filled.all()),0
 
 @patch
 def on_batch(self:ViewCache,
