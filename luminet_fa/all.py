@@ -22,9 +22,11 @@ from .schedules import *
 from .recipes import *
 from .ledger import *
 from .views import *
+from .distributed import *
 from .train import *
 from .teachers import *
 from .results import *
+from .analysis import *
 
 # %% ../nbs/80_all.ipynb #0eeb4f9c
 __all__ = [o for o in globals() if not o.startswith('_')]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-import fastai, numpy as np, pandas as pd, torch
+import fastai, numpy as np, pandas as pd, torch, torch.distributed as dist
 import safetensors.torch
 import luminet_fa
 from fastcore.basics import patch
@@ -28,6 +28,7 @@ from fastai.torch_core import set_seed
 from .callback import DistillCallback, LumiNetCallback
 from .data.cifar import cifar_dls
 from .data.digits import digits_dls
+from .distributed import processes, share_dls, shared_ctx
 from .ledger import write_atomic, append_row, source_commit, hardware, Summary, summarise
 from .losses import KDLoss, DKDLoss, LSKDLoss
 from .metrics import ExpectedCalibrationError
@@ -53,13 +54,14 @@ _method_names = ('alone', *_losses, 'luminet')
 def distill_cbs(
     method:str,   # 'alone', 'kd', 'dkd', 'lskd' or 'luminet'
     teacher=None, # what the callback takes as a teacher; 'alone' needs none
+    sync=False,   # LumiNet's statistics over all processes?
     **settings,   # of the method: arguments of its loss and of the callback; `lr` is left out
 )->list:          # callbacks for a `Learner`; empty for 'alone'
     "The callbacks that make a `Learner` train by `method`"
     if method not in _method_names: raise ValueError(f"unknown method {method!r}; there are: {', '.join(_method_names)}")
     settings.pop('lr', None)
     if method=='alone': return []
-    if method=='luminet': return [LumiNetCallback(teacher, **settings)]
+    if method=='luminet': return [LumiNetCallback(teacher, sync=sync, **settings)]
     cb = {k:settings.pop(k) for k in ('ce_w','kd_w','warmup') if k in settings}
     return [DistillCallback(teacher, _losses[method](**settings), **cb)]
 
@@ -122,7 +124,7 @@ class Checkpoint(Callback):
 def before_fit(self:Checkpoint):
     "Weights and optimiser of the checkpoint"
     if not self.state: return
-    self.model.load_state_dict(self.state['model'])
+    getattr(self.model, 'module', self.model).load_state_dict(self.state['model'])
     self.opt.load_state_dict(self.state['opt'])
 
 @patch
@@ -164,7 +166,9 @@ def after_epoch(self:Checkpoint):
     self.total_s += time.perf_counter()-self.t0
     self.history.append(dict(zip(self.recorder.metric_names[1:-1], [None if v is None else float(v) for v in self.recorder.values[-1]])))
     sm,buf = self.recorder.smooth_loss,io.BytesIO()
-    torch.save(dict(settings=self.settings, model=self.model.state_dict(), opt=_plain(self.opt.state_dict()), rng=_rng(), loader=self.dls.rng_state(),
+    if processes()[0]: return                                              # all have the same; the first one writes
+    model = getattr(self.model, 'module', self.model)
+    torch.save(dict(settings=self.settings, model=model.state_dict(), opt=_plain(self.opt.state_dict()), rng=_rng(), loader=self.dls.rng_state(),
         smooth=(sm.count, torch.as_tensor(sm.val).as_subclass(torch.Tensor)), history=self.history, train_s=self.train_s, total_s=self.total_s), buf)
     write_atomic(self.file, buf.getvalue())
 
@@ -207,6 +211,7 @@ class Job:
     bf16:bool=False           # bfloat16 autocast
     cache:str=None            # look the teacher's logits up by view: 'memory', or a folder that keeps them; None: ask it in every batch
     channels_last:bool=True   # memory format of the networks
+    sync:bool=False           # LumiNet's statistics over all processes instead of each one's own
     valid_from_train:int=0    # as in make_dls
     n_train:int=0             # images for teacher and students alike; 0: as the recipe says
     verbose:int=1             # 0: nothing; 1: a line per run; 2: fastai's row per epoch as well
@@ -236,9 +241,12 @@ def dls(self:Job,
     method:str='teacher',  # students may have fewer images
 ):                         # `DataLoaders`, at the beginning of their random numbers
     "The loaders of one run"
+    if self.device is None and torch.cuda.is_available() and processes()[1]>1:
+        from accelerate import PartialState
+        self.device = str(PartialState().device)              # each process has its own GPU
     key = seed,self.images(method)
     if self._dls[0]!=key:
-        self._dls = key,make_dls(self.recipe, self.path, seed, self.device, self.valid_from_train, key[1])
+        self._dls = key,share_dls(make_dls(self.recipe, self.path, seed, self.device, self.valid_from_train, key[1]))
         self._loader0 = self._dls[1].rng_state()
     self._dls[1].set_rng_state(self._loader0)
     return self._dls[1]
@@ -265,7 +273,8 @@ def settings(self:Job,
     return dict(recipe=r.name, method=method, arch=r.teacher if t else r.student, seed=seed, epochs=r.teacher_epochs if t else r.epochs, bs=r.bs,
         schedule=r.schedule, lr=own.get('lr', r.teacher_lr if t else r.lr), wd=r.teacher_wd if t else r.wd, valid_from_train=self.valid_from_train,
         n_train=self.images(method), dtype='bf16' if self.bf16 else 'float32', teacher=None if t or method=='alone' else self.teacher_id,
-        **{k:v for k,v in own.items() if k!='lr'}, **(dict(cache=1) if self.cache and not t and method!='alone' else {}), **({} if r.opt=='sgd' else dict(opt=r.opt)))
+        **{k:v for k,v in own.items() if k!='lr'}, **(dict(cache=1) if self.cache and not t and method!='alone' else {}), **({} if r.opt=='sgd' else dict(opt=r.opt)),
+        **(dict(sync=1) if self.sync and method=='luminet' else {}))
 
 # %% ../nbs/31_train.ipynb #31c0de02
 @patch
@@ -286,7 +295,7 @@ def method_cbs(self:Job,
     dls,        # its loaders
 )->list:        # callbacks
     "What makes the learner train by `method`; a subclass may put another loss here"
-    return [] if method=='teacher' else distill_cbs(method, self.asked(method, dls), **self.recipe.method(method))
+    return [] if method=='teacher' else distill_cbs(method, self.asked(method, dls), self.sync, **self.recipe.method(method))
 
 # %% ../nbs/31_train.ipynb #7fdb6eff
 def _line(learn, log):
@@ -324,11 +333,11 @@ def fit(self:Job,
     cb = Checkpoint(ckpt, s, _load_ckpt(ckpt, s) if self.resume else None, seed, self._loader0)
     cpu_bf16 = self.bf16 and learn.dls.device.type=='cpu'
     with torch.autocast('cpu', torch.bfloat16, cache_enabled=False) if cpu_bf16 else nullcontext():
-        with learn.added_cbs(cb): fit_schedule(learn, s['schedule'], s['epochs'], s['lr'])
+        with learn.added_cbs(cb), shared_ctx(learn): fit_schedule(learn, s['schedule'], s['epochs'], s['lr'])
     if self._views is not None: self._views.flush()
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
     weights = {k:v.detach().cpu().contiguous() for k,v in learn.model.state_dict().items()}
-    if write_atomic(done, safetensors.torch.save(weights, {k:json.dumps(v) for k,v in res.items()})): ckpt.unlink(missing_ok=True)
+    if processes()[0]==0 and write_atomic(done, safetensors.torch.save(weights, {k:json.dumps(v) for k,v in res.items()})): ckpt.unlink(missing_ok=True)
     return dict(weights=weights, **res)
 
 # %% ../nbs/31_train.ipynb #1aa13bce
@@ -341,7 +350,10 @@ def command(self:Job)->str: # without local folders
     for k,v in dict(methods=' '.join(self.methods), seeds=' '.join(map(str, r.seeds)), schedule=r.schedule!='onecycle' and r.schedule, epochs=r.epochs, pretrain=r.teacher_epochs, path=self.path and 'DIR',
                     teacher=self.teacher_given and 'FILE', holdout=self.valid_from_train, images=self.n_train, set=' '.join(f'{k}={v:g}' for k,v in self.given.items()), cache=self.cache and ('memory' if self.cache=='memory' else 'FOLDER')).items():
         if v: opt.append(f'--{k} {v}')
-    return ' '.join(['luminet_distill', r.name, *opt, *(['--bf16'] if self.bf16 else [])])
+    n = processes()[1]
+    launcher = 'torchrun --nproc_per_node' if self.device and str(self.device)=='cpu' or not torch.cuda.is_available() else 'accelerate launch --num_processes'
+    program = 'luminet_distill' if n==1 else f'{launcher} {n} $(which luminet_distill)'
+    return ' '.join([program, r.name, *opt, *(['--bf16'] if self.bf16 else []), *(['--sync'] if self.sync else [])])
 
 # %% ../nbs/31_train.ipynb #14fdc62f
 @patch
@@ -362,7 +374,7 @@ def row(self:Job,
         top1=round(top1,2), best_top1=round(100*cb.history[best]['accuracy'],2), best_epoch=best+1, valid_loss=round(h['valid_loss'],4),
         teacher_top1=round(top1,2) if s['method']=='teacher' else self.teacher_top1 and round(self.teacher_top1,2), ece=round(h[_ece],4),
         eval_on=f'{s["valid_from_train"]} a class of train' if s['valid_from_train'] else 'test', seconds=round(cb.total_s,1), img_s=round(n/cb.train_s),
-        dtype=s['dtype'], hardware=hardware(learn.dls.device),
+        dtype=s['dtype'], hardware=hardware(learn.dls.device), processes=processes()[1],
         torch=torch.__version__, fastai=fastai.__version__, python=platform.python_version(), luminet_fa=luminet_fa.__version__, commit=self.commit, command=self.command())
 
 # %% ../nbs/31_train.ipynb #dc6b54ac
@@ -371,6 +383,7 @@ def record(self:Job,
     row:dict, # of a finished run
 ):
     "Put `row` into this folder's table and, where one was named, into the ledger"
+    if processes()[0]: return
     tracked = f"{self.recipe.data}{'' if row['eval_on']=='test' else '-trials'}.csv"     # what was measured for choosing never stands among results
     files = [Path(self.out)/'results.csv'] + ([Path(self.ledger)/tracked] if self.ledger else [])
     for f in files:
@@ -398,7 +411,8 @@ def use_teacher(self:Job,
     except (ValueError, TypeError, FileNotFoundError): raise
     except Exception as e: raise ValueError(f"the teacher {teacher} cannot be read ({type(e).__name__}: {e})") from None
     self.teacher_id = fingerprint(self.teacher)
-    self.teacher_top1 = 100*check_teacher(self.teacher, dls, progress=False, expected=None if runs else self._expected())
+    whole = type(dls)(dls.train, dls.valid.new(rank=0, world=1), device=dls.device)
+    self.teacher_top1 = 100*check_teacher(self.teacher, whole, progress=False, expected=None if runs else self._expected())
     return runs
 
 # %% ../nbs/31_train.ipynb #d83c55be
@@ -440,7 +454,7 @@ def run_recipe(
     resume=False,                 # continue in `out`
     ledger=None,                  # folder of tracked tables to add the rows to
     device=None,                  # 'cpu', 'cuda', ...; None: fastai's default
-    **kwargs,                     # other fields of Job: `bf16`, `cache`, `channels_last`, `valid_from_train`, `n_train`, `verbose`, `bars`
+    **kwargs,                     # other fields of Job: `bf16`, `sync`, `cache`, `channels_last`, `valid_from_train`, `n_train`, `verbose`, `bars`
 )->Summary:                       # prints as a table and a verdict; `rows`, `histories` and `plot` are there too
     "Train a teacher where none is given, then every method with every seed, under one budget"
     r = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
@@ -461,11 +475,11 @@ def run(self:Job,
     for o in res: self.record(o['row'])
     if self.resume: self.check_resume(plan)
     for i,(m,s) in enumerate(plan):
-        if self.verbose: print(f'[{i+1}/{len(plan)}] {m}, seed {s}', flush=True)
+        if self.verbose and processes()[0]==0: print(f'[{i+1}/{len(plan)}] {m}, seed {s}', flush=True)
         res.append(self.fit(m, s)); self.record(res[-1]['row'])
     summ = summarise([o['row'] for o in res], {(o['row']['method'],o['row']['seed']):o['history'] for o in res})
     summ.file = Path(self.out)/f"{self.recipe.name.replace('/','-')}.png"
-    summ.plot(summ.file)
+    if processes()[0]==0: summ.plot(summ.file)
     return summ
 
 @patch
@@ -526,6 +540,7 @@ def luminet_distill(
     ledger:str=None,     # folder of tracked tables that get the rows as well
     device:str=None,     # cpu, cuda, cuda:1 (default: a GPU where there is one)
     bf16:bool=False,     # train in bfloat16
+    sync:bool=False,     # with several processes: LumiNet's statistics over all of them instead of each one's own
     cache:str=None,      # look the teacher's logits up by view instead of asking it in every batch: 'memory', or a folder that keeps them
     holdout:int=0,       # validate on this many training images per class instead of on the test set
     images:int=0,        # train teacher and students on this many images; 0 is as the recipe says
@@ -534,10 +549,12 @@ def luminet_distill(
 ):
     "Distil by a recipe: teacher, student alone, KD and LumiNet over several seeds"
     if list: return _show_list()
-    kw = dict(teacher=teacher, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16, cache=cache, valid_from_train=holdout, n_train=images,
+    kw = dict(teacher=teacher, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
               verbose=(1 if recipe=='digits' else 2) if verbose is None else verbose, bars=sys.stdout.isatty())
     try: res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule, settings=_settings(set), **kw)
     except (ValueError, TypeError, OSError) as e: sys.exit(f'error: {e}')
     except KeyboardInterrupt: sys.exit('interrupted: the same command with --resume goes on from the last finished epoch')
+    if dist.is_initialized(): dist.destroy_process_group()
+    if processes()[0]: return
     print(f'\n{res}\n\nfigure: {res.file}\nrows: {Path(out)/"results.csv"}')
     if pub:=get_recipe(recipe).published: print('published: ' + ', '.join(f'{k} {v}' for k,v in pub.items()) + ' (240 epochs, step decay, best epoch)')
