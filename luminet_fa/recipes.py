@@ -115,9 +115,10 @@ _pairs = [_pair(*k, v) for k,v in _figures.items()]
 _by_lr = dict(alone=.3, kd=.3, luminet=.03)
 _digits = Recipe('digits', 'digits', 'cnn32', 'cnn8', {k:dict(v, lr=_by_lr.get(k, .1)) for k,v in _methods(33., 4., 2.).items()}, epochs=30, teacher_epochs=10,
                  bs=25, images=100, lr=.1, teacher_lr=.1, seeds=(0,1,2,3,4), source='ours', note='embedded data; about a minute on two cores')
-_cpu = Recipe('cifar100/resnet32-resnet8', 'cifar100', 'resnet32', 'resnet8', _methods(33., 4., 2., lr=.1), epochs=10, teacher_epochs=15, bs=128,
-              lr=.2, teacher_lr=.2, source='ours: the size a CPU manages', note='short runs; not a pair of the paper')
-_cpu2 = replace(_cpu, name='cifar100/wrn_16_2-MobileNetV2', teacher='wrn_16_2', student='MobileNetV2', epochs=5, teacher_epochs=8)
+_chosen = dict(alone=dict(lr=.8), kd=dict(lr=.8, kd_w=1.8), luminet=dict(lr=.4), dkd=dict(lr=.2, beta=2.), lskd=dict(lr=.8))
+_cpu = Recipe('cifar100/resnet32-resnet8', 'cifar100', 'resnet32', 'resnet8', {k:v|_chosen[k] for k,v in _methods(33., 4., 2.).items()}, epochs=10, teacher_epochs=15, bs=128,
+              lr=.2, teacher_lr=.2, source='ours: the size a CPU manages; rates and weights chosen on held-out images', note='short runs; not a pair of the paper')
+_cpu2 = replace(_cpu, name='cifar100/resnet32-MobileNetV2', student='MobileNetV2', methods=_methods(33., 4., 2., lr=.1), epochs=5, source='ours: the size a CPU manages; untuned')
 recipes = {r.name:r for r in [_digits, _cpu, _cpu2, *_pairs]}
 
 # %% ../nbs/30_recipes.ipynb #1fa53855
