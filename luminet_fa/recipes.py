@@ -8,7 +8,7 @@ __all__ = ['teachers', 'recipes', 'Recipe', 'get_recipe']
 # %% ../nbs/30_recipes.ipynb #644ffac6
 from dataclasses import dataclass, field, replace, fields
 from fastcore.basics import patch
-from .schedules import schedules, get_schedule, optimisers
+from .schedules import schedules, get_schedule, optimisers, paper_milestones
 
 # %% ../nbs/30_recipes.ipynb #c39d224e
 def _check(self):
@@ -22,6 +22,7 @@ def _check(self):
     get_schedule(self.schedule)
     if self.opt not in optimisers: raise ValueError(f"opt must be one of {', '.join(optimisers)}; got {self.opt!r}")
     if self.schedule=='paper' and self.opt!='sgd': raise ValueError(f"the paper's schedule is one of plain SGD: opt must be 'sgd', got {self.opt!r}")
+    if not 0<=self.start_size<=self.size: raise ValueError(f"start_size must be 0..size, got start_size={self.start_size} and size={self.size}")
     if not self.seeds: raise ValueError("seeds is empty: give at least one")
 
 # %% ../nbs/30_recipes.ipynb #143da9fc
@@ -29,19 +30,22 @@ def _check(self):
 class Recipe:
     "What to train on what, for how long, and with which settings for each method"
     name:str                # what the program calls it
-    data:str                # 'digits' or 'cifar100'
+    data:str                # 'digits', 'cifar100' or 'imagenet'
     teacher:str             # name of the teacher's network
     student:str             # name of the student's network
     methods:dict            # method -> its settings; keys are arguments of its loss and callback, and `lr`
     epochs:int = 240        # of each student, >=1
     teacher_epochs:int=240  # of the teacher, where none is given, >=1
-    bs:int = 64             # batch size of both, images, >=2
+    bs:int = 64             # batch size of both, images over all processes, >=2
     images:int = 0          # training images of the students; 0: all. The teacher always has all
     lr:float = .05          # student's highest learning rate, >0
     wd:float = 5e-4         # student's weight decay, >=0; coupled for SGD, decoupled for AdamW
     teacher_lr:float = .05  # teacher's highest learning rate, >0
     teacher_wd:float = 5e-4 # teacher's weight decay, >=0
     schedule:str = 'onecycle' # learning rate over the run: 'onecycle' or 'paper', see fit_schedule
+    milestones:tuple = paper_milestones # shares of a run behind which 'paper' multiplies the rate by 0.1
+    size:int = 0            # height and width of the images, pixels; 0: as they are
+    start_size:int = 0      # of training images at the start of a one-cycle run, growing to `size`; 0: `size` throughout
     opt:str = 'sgd'         # of teacher and student: 'sgd', 'nesterov' or 'adamw', see opt_func; 'paper' goes with 'sgd'
     seeds:tuple = (0,1,2)   # one run of every method for each
     source:str = ''         # where the settings come from
@@ -119,7 +123,21 @@ _chosen = dict(alone=dict(lr=.8), kd=dict(lr=.8, kd_w=1.8), luminet=dict(lr=.4),
 _cpu = Recipe('cifar100/resnet32-resnet8', 'cifar100', 'resnet32', 'resnet8', {k:v|_chosen[k] for k,v in _methods(33., 4., 2.).items()}, epochs=10, teacher_epochs=15, bs=128,
               lr=.2, teacher_lr=.2, source='ours: the size a CPU manages; rates and weights chosen on held-out images', note='short runs; not a pair of the paper')
 _cpu2 = replace(_cpu, name='cifar100/resnet32-MobileNetV2', student='MobileNetV2', methods=_methods(33., 4., 2., lr=.1), epochs=5, source='ours: the size a CPU manages; untuned')
-recipes = {r.name:r for r in [_digits, _cpu, _cpu2, *_pairs]}
+_own = [_digits, _cpu, _cpu2]
+
+# %% ../nbs/30_recipes.ipynb #88eee729
+def _imagenet(teacher, student, beta, **kw):
+    "One pair of the paper's ImageNet table"
+    methods = dict(alone={}, kd=dict(T=1., ce_w=.5, kd_w=.5, warmup=0), luminet=dict(alpha=2., T=.7, ce_w=1., warmup=1/100), dkd=dict(alpha=1., beta=beta, T=1., ce_w=1., warmup=1/100))
+    return Recipe(f'imagenet/{teacher}-{student}', 'imagenet', teacher, student, methods, **dict(epochs=100, teacher_epochs=100, wd=1e-4, teacher_wd=1e-4, milestones=(.3,.6,.9),
+        size=224, start_size=128, source="the authors' configuration for this pair; KD and DKD as in mdistiller") | kw)
+
+_imagenets = [
+    _imagenet('resnet34', 'resnet18', .5, bs=512, lr=.2, teacher_lr=.2, published=dict(teacher=73.31, student=69.76, KD=71.03, DKD=71.70, LSKD=71.42, LumiNet=72.16)),
+    _imagenet('resnet50', 'MobileNetV1', 2., bs=256, lr=.1, teacher_lr=.1, published=dict(teacher=76.16, KD=70.50, DKD=72.05, LumiNet=72.55))]
+_tiny = replace(_imagenets[0], name='imagenet/tiny', epochs=10, teacher_epochs=10, bs=64, lr=.05, teacher_lr=.05, size=64, start_size=48, published={},
+                source="ours: the first pair's settings", note='a few thousand images of 64 pixels; not a pair of the paper')
+recipes = {r.name:r for r in [*_own, *_pairs, *_imagenets, _tiny]}
 
 # %% ../nbs/30_recipes.ipynb #1fa53855
 def get_recipe(

@@ -79,11 +79,12 @@ def fit_schedule(
     epochs:int,    # to train, >=1
     lr:float,      # highest learning rate, >0
     cbs=(),        # callbacks for this fit only
+    milestones:tuple=paper_milestones, # shares of the fit behind which 'paper' lowers the rate
 )->None:
     "Fit `learn` by `schedule`, with momentum 0.9 throughout"
     get_schedule(schedule)
     if not isinstance(epochs, int) or epochs<1: raise ValueError(f"epochs must be at least 1 and whole, got {epochs!r}")
     if not 0<lr<inf: raise ValueError(f"lr must be positive, got {lr}")
     if schedule=='onecycle': return learn.fit_one_cycle(epochs, lr, moms=(.9,.9,.9), cbs=cbs)
-    steps = ParamScheduler(dict(lr=step_decay(lr, epoch_milestones(epochs)), mom=SchedNo(.9,.9)))
+    steps = ParamScheduler(dict(lr=step_decay(lr, epoch_milestones(epochs, milestones)), mom=SchedNo(.9,.9)))
     learn.fit(epochs, lr, cbs=[steps, *L(cbs)])
