@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['paper_milestones', 'schedules', 'optimisers', 'step_decay', 'epoch_milestones', 'Schedule', 'get_schedule',
-           'opt_func', 'fit_schedule']
+           'opt_func', 'fit_schedule', 'grown', 'GrowImages']
 
 # %% ../nbs/28_schedules.ipynb #bf966d0a
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from math import inf
 import torch
 from fastcore.foundation import L
 from fastai.learner import Learner
+from fastai.callback.core import Callback
 from fastai.callback.schedule import ParamScheduler, SchedNo
 from fastai.optimizer import OptimWrapper
 
@@ -88,3 +89,25 @@ def fit_schedule(
     if schedule=='onecycle': return learn.fit_one_cycle(epochs, lr, moms=(.9,.9,.9), cbs=cbs)
     steps = ParamScheduler(dict(lr=step_decay(lr, epoch_milestones(epochs, milestones)), mom=SchedNo(.9,.9)))
     learn.fit(epochs, lr, cbs=[steps, *L(cbs)])
+
+# %% ../nbs/28_schedules.ipynb #7122da9d
+def grown(
+    pct:float,      # share of the fit that is done, in [0,1]
+    start:int,      # height and width at the start, pixels, >0
+    size:int,       # height and width at the end, pixels, >=start
+    until:float=.75,# share of the fit at which `size` is reached, in (0,1]
+    step:int=16,    # sizes are multiples of it, except `start` and `size`, pixels
+)->int:             # pixels
+    "Size of the images at one moment of a fit"
+    if pct>=until: return size
+    return min(size, max(start, int((start+(size-start)*pct/until)//step*step)))
+
+class GrowImages(Callback):
+    "Progressive resizing: training images grow from epoch to epoch, validation images have their size throughout"
+    def __init__(self,
+        start:int,       # height and width in the first epoch, pixels
+        size:int,        # height and width from `until` on, pixels
+        until:float=.75, # share of the epochs before full size
+    ): self.start,self.size,self.until = start,size,until
+    def before_train(self): self.dls.train.size = grown(self.epoch/self.n_epoch, self.start, self.size, self.until)
+    def after_fit(self): self.dls.train.size = self.size
