@@ -14,6 +14,7 @@ from .teacher import *
 from .callback import *
 from .metrics import *
 from .models.cifar import *
+from .models.imagenet import *
 from .models.small import *
 from .data.tensor import *
 from .data.digits import *

@@ -224,18 +224,47 @@ def _near_chance(acc, n, c):
     p = 1/c
     return acc < p+max(.1*(1-p), 3*math.sqrt(p*(1-p)/max(n,1)))
 
+# %% ../nbs/02_teacher.ipynb #4f3d3182
+def _spread(total, n, seed=0):
+    "`n` of `range(total)` in rising order, one drawn from each of `n` equal stretches"
+    edges = torch.arange(n+1)*total//n
+    u = torch.rand(n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return (edges[:-1]+(u*edges.diff()).long()).tolist()
+
+# %% ../nbs/02_teacher.ipynb #a5c7650f
+def _sample_dl(dl, n, seed=0):
+    "`dl` over a sample of `n` items in their order, all where it has no more, and how many it has"
+    total = getattr(dl, 'n', None)
+    if total is None and hasattr(dl, 'dataset') and hasattr(dl.dataset, '__len__'): total = len(dl.dataset)
+    if total is None: raise ValueError(f"a {type(dl).__name__} without a dataset of known length cannot be sampled: leave n out")
+    if n<1: raise ValueError(f"n must be at least 1, got {n}")
+    if n>=total: return dl,total
+    idxs = _spread(total, n, seed)
+    if hasattr(dl, 'get_idxs'): return dl.new(get_idxs=lambda: idxs, n=n, shuffle=False, drop_last=False),total
+    kw = {k:getattr(dl, k) for k in ('batch_size','num_workers','collate_fn','pin_memory')}
+    return torch.utils.data.DataLoader(torch.utils.data.Subset(dl.dataset, idxs), **kw),total
+
+# %% ../nbs/02_teacher.ipynb #0a8187b8
+def _slack(p, n, total):
+    "How far below accuracy `p` a sample of `n` of `total` may lie: 3 binomial standard errors (none where n is all), at least 2 points"
+    return max(.02, 3*math.sqrt(p*(1-p)/n*(total-n)/max(total-1, 1)))
+
 # %% ../nbs/02_teacher.ipynb #4f61976f
 def check_teacher(
     teacher,             # a Teacher, or anything load_teacher takes without `arch`
     dls,                 # `DataLoaders` (the validation set is used) or one `DataLoader`; batches (x,...,y) on any device
     class_map=None,      # as in Teacher
     teacher_tfm=None,    # as in Teacher
-    expected:float=None, # the accuracy it should have, in [0,1]; 2 points below it warns
+    expected:float=None, # the accuracy it should have, in [0,1]; 2 points below it warns, in a sample 3 standard errors if that is more
     progress:bool=True,  # show a progress bar
+    n:int=None,          # measure on a sample of this many images, >=1; None: on all
+    seed:int=0,          # of the sample
 )->float:                # top-1 accuracy in [0,1]
-    "Top-1 accuracy of `teacher` on the validation set, with a warning when it is near chance"
+    "Top-1 accuracy of `teacher` on the validation set, with a warning when it is near chance or below what it should be"
+    if expected is not None and not 0<=expected<=1: raise ValueError(f"expected is an accuracy in [0,1], got {expected}")
     if not isinstance(teacher, Teacher): teacher = Teacher(teacher, class_map=class_map, teacher_tfm=teacher_tfm)
     dl,n_inp = getattr(dls, 'valid', dls), getattr(dls, 'n_inp', 1)
+    dl,total = (dl,None) if n is None else _sample_dl(dl, n, seed)
     good = n = c = 0
     for b in (progress_bar(dl, leave=False) if progress else dl):
         z = teacher(*b[:n_inp]); check_logits(z)
@@ -243,9 +272,10 @@ def check_teacher(
         if n==0 and y.max()>=c: raise ValueError(f"the data have a label {int(y.max())}, the teacher knows classes 0..{c-1}: pass class_map")
         good,n = good+(z.argmax(1)==y).sum().item(), n+y.numel()
     if n==0: raise ValueError("the validation set is empty: the teacher cannot be checked")
-    acc = good/n
+    acc,total = good/n,total or n
     if _near_chance(acc, n, c):
         warnings.warn(f"the teacher's accuracy is {acc:.1%} on {n} samples, near the {1/c:.1%} of chance: check its normalisation, its class order and its weights")
-    elif expected is not None and acc<expected-.02:
-        warnings.warn(f"the teacher's accuracy is {acc:.1%}, {100*(expected-acc):.1f} points below the {expected:.1%} it should have: check its normalisation and its weights")
+    elif expected is not None and acc<expected-_slack(expected, n, total):
+        part = f" on {n} of {total} samples" if n<total else ""
+        warnings.warn(f"the teacher's accuracy is {acc:.1%}{part}, {100*(expected-acc):.1f} points below the {expected:.1%} it should have: check its normalisation and its weights")
     return acc
