@@ -68,7 +68,7 @@ optimisers = dict(sgd=dict(opt=torch.optim.SGD, momentum=.9), nesterov=dict(opt=
 def opt_func(
     name:str,       # one of the keys of optimisers
     wd:float=5e-4,  # weight decay, >=0; coupled for SGD, decoupled for 'adamw'
-)->partial:         # what a Learner takes as `opt_func`; with `wd_bn_bias=True` every parameter decays
+)->partial:         # what a Learner takes as its optimiser function; with wd_bn_bias=True every parameter decays
     "torch's optimiser called `name`, for fastai"
     if name not in optimisers: raise ValueError(f"opt must be one of {', '.join(optimisers)}; got {name!r}")
     return partial(OptimWrapper, weight_decay=wd, **optimisers[name])
