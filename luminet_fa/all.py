@@ -16,9 +16,11 @@ from .metrics import *
 from .models.cifar import *
 from .models.imagenet import *
 from .models.small import *
+from .data.store import *
 from .data.tensor import *
 from .data.digits import *
 from .data.cifar import *
+from .data.imagenet import *
 from .schedules import *
 from .recipes import *
 from .ledger import *
