@@ -28,24 +28,27 @@ from fastai.torch_core import set_seed
 from .callback import DistillCallback, LumiNetCallback
 from .data.cifar import cifar_dls
 from .data.digits import digits_dls
+from .data.imagenet import imagenet_dls
 from .distributed import processes, share_dls, shared_ctx
 from .ledger import write_atomic, append_row, source_commit, hardware, Summary, summarise
 from .losses import KDLoss, DKDLoss, LSKDLoss
 from .metrics import ExpectedCalibrationError
 from .models.cifar import cifar_model, cifar_models
+from .models.imagenet import imagenet_model, input_map
 from .models.small import small_model
 from .recipes import Recipe, get_recipe, recipes
-from .schedules import fit_schedule, opt_func
-from .teacher import load_teacher, check_teacher
+from .schedules import GrowImages, fit_schedule, opt_func
+from .teacher import Teacher, load_teacher, check_teacher
 from .views import ViewCache, fingerprint
 
 # %% ../nbs/31_train.ipynb #acc67f5b
 def make_model(
-    name:str,      # 'cnn' and a width for small_model, else a name of `cifar_models`
+    name:str,      # 'cnn' and a width for small_model, a name of `cifar_models`, else what imagenet_model takes
     n_out:int=100, # classes C
-)->torch.nn.Module:# maps (B,1,H,W) (small) or (B,3,32,32) (cifar) to (B,C)
+)->torch.nn.Module:# maps (B,1,H,W) (small), (B,3,32,32) (cifar) or (B,3,H,W) (imagenet) to (B,C)
     "The network a recipe calls `name`"
-    return small_model(name, n_out=n_out) if name.startswith('cnn') else cifar_model(name, n_out)
+    if name.startswith('cnn'): return small_model(name, n_out=n_out)
+    return cifar_model(name, n_out) if name in cifar_models else imagenet_model(name, n_out)
 
 # %% ../nbs/31_train.ipynb #9903959f
 _losses = dict(kd=KDLoss, dkd=DKDLoss, lskd=LSKDLoss)
@@ -66,18 +69,19 @@ def distill_cbs(
     return [DistillCallback(teacher, _losses[method](**settings), **cb)]
 
 # %% ../nbs/31_train.ipynb #17ec8ff1
-_data = dict(digits=digits_dls, cifar100=cifar_dls)
+_data = dict(digits=digits_dls, cifar100=cifar_dls, imagenet=imagenet_dls)
 
 def make_dls(
     recipe:Recipe,          # says which data and batch size
-    path=None,              # folder of the data; digits are embedded
+    path=None,              # folder of the data, for ImageNet a store; digits are embedded
     seed:int=0,             # of order and augmentation
     device=None,            # where images live
     valid_from_train:int=0, # images per class of the training set to validate on; 0: the test set
     n_train:int=0,          # train on so many images only, always the same ones; 0: all
 ):                          # `DataLoaders` with `rng_state`
     "The data of `recipe`"
-    kw = {} if recipe.data=='digits' else dict(path=path)
+    if recipe.data=='imagenet' and path is None: raise ValueError("ImageNet cannot be downloaded: pass path, a store that `luminet_store DIR OUT` has made of class folders")
+    kw = ({} if recipe.data=='digits' else dict(path=path)) | (dict(size=recipe.size) if recipe.size else {})
     dls = _data[recipe.data](bs=recipe.bs, device=device, seed=seed, valid_from_train=valid_from_train, drop_last=recipe.drop_last, **kw)
     if not n_train: return dls
     ds = dls.train.dataset
@@ -295,7 +299,9 @@ def method_cbs(self:Job,
     dls,        # its loaders
 )->list:        # callbacks
     "What makes the learner train by `method`; a subclass may put another loss here"
-    return [] if method=='teacher' else distill_cbs(method, self.asked(method, dls), self.sync, **self.recipe.method(method))
+    r = self.recipe
+    grow = [GrowImages(r.start_size, r.size)] if r.start_size and r.schedule=='onecycle' else []
+    return grow if method=='teacher' else grow+distill_cbs(method, self.asked(method, dls), self.sync, **self.recipe.method(method))
 
 # %% ../nbs/31_train.ipynb #7fdb6eff
 def _line(learn, log):
@@ -333,7 +339,7 @@ def fit(self:Job,
     cb = Checkpoint(ckpt, s, _load_ckpt(ckpt, s) if self.resume else None, seed, self._loader0)
     cpu_bf16 = self.bf16 and learn.dls.device.type=='cpu'
     with torch.autocast('cpu', torch.bfloat16, cache_enabled=False) if cpu_bf16 else nullcontext():
-        with learn.added_cbs(cb), shared_ctx(learn): fit_schedule(learn, s['schedule'], s['epochs'], s['lr'])
+        with learn.added_cbs(cb), shared_ctx(learn): fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
     if self._views is not None: self._views.flush()
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
     weights = {k:v.detach().cpu().contiguous() for k,v in learn.model.state_dict().items()}
@@ -400,19 +406,30 @@ def _expected(self:Job):
 
 # %% ../nbs/31_train.ipynb #fe268f61
 @patch
+def _named(self:Job, teacher):
+    "The teacher that torchvision or timm publishes under a name, as a module or a `Teacher`; others as they are"
+    if self.recipe.data!='imagenet' or not isinstance(teacher, str) or not (teacher=='published' or teacher.startswith('timm:')): return teacher
+    name = self.recipe.teacher if teacher=='published' else teacher
+    m,self.recipe = imagenet_model(name, self.dls(0).c, weights='published' if name.startswith('timm:') else 'IMAGENET1K_V1'),replace(self.recipe, teacher=name)
+    tfm = input_map(m) if name.startswith('timm:') else None      # torchvision's take any size, and the statistics of ours
+    return m if tfm is None else Teacher(m, teacher_tfm=tfm)
+
+@patch
 def use_teacher(self:Job,
-    teacher=None, # what load_teacher takes; None: train one with seed 0
+    teacher=None, # what load_teacher takes; for ImageNet also 'published' (torchvision's weights) or 'timm:NAME'; None: train one with seed 0
 )->list:          # the run that trained it, if one did
     "Take or train the teacher, and measure it"
     dls,runs = self.dls(0),[]
     self.teacher_given = teacher is not None
     if not self.teacher_given: runs = [self.fit('teacher', 0)]
-    try: self.teacher = load_teacher(runs[0]['weights'] if runs else teacher, arch=make_model(self.recipe.teacher, dls.c), device=dls.device)
+    try:
+        teacher = runs[0]['weights'] if runs else self._named(teacher)
+        self.teacher = teacher if isinstance(teacher, Teacher) else load_teacher(teacher, arch=make_model(self.recipe.teacher, dls.c), device=dls.device)
     except (ValueError, TypeError, FileNotFoundError): raise
     except Exception as e: raise ValueError(f"the teacher {teacher} cannot be read ({type(e).__name__}: {e})") from None
-    self.teacher_id = fingerprint(self.teacher)
+    self.teacher_id = fingerprint(getattr(self.teacher, 'module', self.teacher))
     whole = type(dls)(dls.train, dls.valid.new(rank=0, world=1), device=dls.device)
-    self.teacher_top1 = 100*check_teacher(self.teacher, whole, progress=False, expected=None if runs else self._expected())
+    self.teacher_top1 = 100*check_teacher(self.teacher, whole, progress=False, expected=None if runs else self._expected(), n=2000 if self.recipe.data=='imagenet' and not runs else None)
     return runs
 
 # %% ../nbs/31_train.ipynb #d83c55be
@@ -470,6 +487,7 @@ def run(self:Job,
 )->Summary:       # with the figure's place in `file`
     "All of it: teacher, students, table, figure"
     plan = [(m,s) for s in self.recipe.seeds for m in self.methods]
+    if self.cache and self.recipe.data=='imagenet': raise ValueError("ImageNet's crops have no end, so they cannot be cached by view: leave cache out")
     self.dls(0, self.methods[0])                        # data that cannot be had are told of first
     res = self.use_teacher(teacher)
     for o in res: self.record(o['row'])
@@ -527,13 +545,13 @@ def _settings(o):
 @call_parse
 def luminet_distill(
     recipe:_arg("recipe to run; see --list", nargs='?', opt=False)='digits', # recipe to run; see --list
-    path:str=None,       # folder of the data; digits need none
+    path:str=None,       # folder of the data, for ImageNet a store made by luminet_store; digits need none
     methods:_arg("methods to run: alone kd luminet dkd lskd", nargs='+')='alone kd luminet', # methods to run: alone kd luminet dkd lskd
     seeds:_arg("seeds, such as 0 1 2 (default: the recipe's)", nargs='+')=None, # seeds, such as 0 1 2 (default: the recipe's)
     epochs:int=None,     # epochs of each student (default: the recipe's)
     schedule:str=None,   # onecycle, or paper for the benchmark's step decay (default: the recipe's)
     set:_arg("settings of the methods to change, such as lr=0.1 alpha=33 ce_w=1", nargs='+')=None, # settings of the methods to change, such as lr=0.1 alpha=33 ce_w=1
-    teacher:str=None,    # file of teacher weights (.safetensors, .pth) or exported learner (.pkl); without it one is trained
+    teacher:str=None,    # file of teacher weights (.safetensors, .pth) or exported learner (.pkl); for ImageNet also 'published' or timm:NAME; without it one is trained
     pretrain:int=None,   # epochs of a teacher that is trained (default: the recipe's)
     out:str='runs',      # folder for checkpoints, weights, table and figure
     resume:bool=False,   # continue what is unfinished in the output folder
