@@ -48,7 +48,9 @@ def make_model(
 )->torch.nn.Module:# maps (B,1,H,W) (small), (B,3,32,32) (cifar) or (B,3,H,W) (imagenet) to (B,C)
     "The network a recipe calls `name`"
     if name.startswith('cnn'): return small_model(name, n_out=n_out)
-    return cifar_model(name, n_out) if name in cifar_models else imagenet_model(name, n_out)
+    if name in cifar_models: return cifar_model(name, n_out)
+    try: return imagenet_model(name, n_out)
+    except ValueError as e: raise ValueError(f"{e}; for CIFAR there are {', '.join(cifar_models)}") from None
 
 # %% ../nbs/31_train.ipynb #9903959f
 _losses = dict(kd=KDLoss, dkd=DKDLoss, lskd=LSKDLoss)
