@@ -13,7 +13,7 @@ begun goes on from its last epoch. A run stops after the epoch behind which the 
 Everything lies under --out: checkpoints, weights, a table of the rows (results.csv), teachers as float16 with their cards (weights/). With
 --ledger results the rows go into the tracked table as well. The table is printed last.
 """
-import argparse, os, sys, time, warnings
+import argparse, sys, time, warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ import pandas as pd, torch
 from fastai.callback.core import Callback
 from luminet_fa.ledger import source_commit, hardware
 from luminet_fa.recipes import recipes, teachers
-from luminet_fa.teachers import teacher_recipe, train_teacher, verify_teacher
+from luminet_fa.teachers import teacher_recipe, train_teacher
 from luminet_fa.train import Job
 
 FIRST = ['resnet32x4', 'wrn_40_2', 'resnet56', 'vgg13', 'resnet110', 'ResNet50']
@@ -48,7 +48,7 @@ class Campaign:
     def __init__(self, a):
         self.a, self.out, self.at = a, Path(a.out), time.monotonic()+60*a.minutes
         self.names = a.teachers or [t for t in FIRST if t in teachers]
-        self.pairs = a.pairs or sorted((r.name for r in recipes.values() if 'KD' in r.published), key=lambda n: (FIRST.index(recipes[n].teacher), n != 'cifar100/resnet32x4-resnet8x4'))
+        self.pairs = a.pairs or sorted((r.name for r in recipes.values() if r.data == 'cifar100' and 'KD' in r.published), key=lambda n: (FIRST.index(recipes[n].teacher), n != 'cifar100/resnet32x4-resnet8x4'))
 
     def job_args(self):
         a = self.a
