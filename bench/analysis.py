@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """What LumiNet's parts and numbers do: the fits and the measurements behind the page `What the method does, measured`.
 
-    python bench/analysis.py fits --path DIR --teacher FILE --bf16 --cache FOLDER --save results       # 36 short fits; about an hour on two cores
+    python bench/analysis.py fits --path DIR --teacher FILE --bf16 --cache FOLDER --save results       # 37 short fits; about an hour on two cores
     python bench/analysis.py fits --path DIR --teacher FILE --list                                     # what they are, and which are done
     python bench/analysis.py students --path DIR --teacher FILE --run FOLDER --save results            # from the weights that luminet_distill left
-    python bench/analysis.py fits --path DIR --teacher FILE --mini                                     # two steps of each, to see that they run
+    python bench/analysis.py fits --path DIR --teacher FILE --mini                                     # four steps of each, to see that they run
 
 `fits` trains the student of --recipe once for every variant, with one seed, and measures it on held-out training images: nobody should choose
 a setting by the test set, so this page does not offer one. Every fit leaves its row, is never run twice, and goes on from its last epoch;
@@ -19,12 +19,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
 import numpy as np, torch
-from safetensors.torch import load_file
 from luminet_fa.analysis import VariantLoss, class_correlation, penultimate
 from luminet_fa.callback import DistillCallback
 from luminet_fa.ledger import append_row, hardware, source_commit, write_atomic
 from luminet_fa.metrics import reliability_bins
 from luminet_fa.recipes import get_recipe
+from luminet_fa.teacher import load_teacher
 from luminet_fa.train import Job, make_dls, make_model
 
 
@@ -88,17 +88,11 @@ def run_fits(a):
         print(f"[{i+1}/{len(names)}] {n:28} {row['top1']:.2f} %, {row['seconds']:.0f} s", flush=True)
 
 
-def load(arch, file, c, device):
-    m = make_model(arch, c)
-    m.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(file).items()})
-    return m.to(device).eval()
-
 def measure(model, dl, keep):
     "Logits and labels of all images, features of those whose class is in `keep`"
     zs, ys, fs, fy = [], [], [], []
     for x, y in dl:
-        x, y = torch.Tensor(x), torch.as_tensor(y).as_subclass(torch.Tensor)
-        z, f = penultimate(model, x.as_subclass(torch.Tensor))
+        z, f = penultimate(model, x)
         k = torch.isin(y, keep)
         zs.append(z.float()); ys.append(y); fs.append(f[k].float()); fy.append(y[k])
     return map(torch.cat, (zs, ys, fs, fy))
@@ -112,7 +106,7 @@ def run_students(a):
     files = {m: v for m, v in files.items() if Path(v[1]).exists()}
     keep, out = torch.arange(0, dls.c, dls.c//10), {}
     for m, (arch, f) in files.items():
-        z, y, feat, fy = measure(load(arch, f, dls.c, dls.device), dls.valid, keep.to(dls.device))
+        z, y, feat, fy = measure(load_teacher(f, arch=make_model(arch, dls.c), device=dls.device), dls.valid, keep.to(dls.device))
         _, conf, acc, n = reliability_bins(z, y)
         xy = TSNE(random_state=0, init='pca', perplexity=min(30, (len(feat)-1)//3)).fit_transform(feat.cpu().numpy())
         out |= {f'{m}_conf': conf.numpy().astype('f4'), f'{m}_acc': acc.numpy().astype('f4'), f'{m}_n': n.numpy().astype('i4'),

@@ -33,7 +33,7 @@ from torchvision.io import ImageReadMode, decode_jpeg, read_file
 from torchvision.transforms.v2 import functional as TF
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
-from common import add_row, machine_info, time_side_by_side
+from common import add_row, epoch, machine_info, time_side_by_side
 from fastai.vision.all import (CategoryBlock, DataBlock, FlipItem, ImageBlock, IndexSplitter, Normalize, RandomResizedCrop, imagenet_stats, parent_label)
 from luminet_fa.data.imagenet import N_RAND, crop_boxes, imagenet_dls, resized_crop
 from luminet_fa.data.store import build_store
@@ -82,14 +82,6 @@ class Files(torch.utils.data.Dataset):
         self.tfm = T.Compose([T.RandomResizedCrop(size, antialias=True), T.RandomHorizontalFlip(), T.ToDtype(torch.float32, scale=True), T.Normalize(*imagenet_stats)])
     def __len__(self): return len(self.files)
     def __getitem__(self, i): return self.tfm(decode_jpeg(read_file(self.files[i]), ImageReadMode.RGB)), self.y[i]
-
-
-def epoch(dl):
-    "A function of no argument: take every batch of one epoch, touch the last"
-    def f():
-        for x, y in dl: pass
-        return x.sum().item()
-    return f
 
 
 # ---------------------------------------------------------------- ways to crop and resize

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms as T
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
-from common import add_row, machine_info, time_side_by_side
+from common import add_row, epoch, machine_info, time_side_by_side
 from luminet_fa.data.cifar import cifar100_stats, load_cifar100
 from luminet_fa.data.tensor import tensor_dls
 
@@ -38,14 +38,6 @@ def images(path, n):
     x, y, _, _, vocab = load_cifar100(path)
     i = torch.randperm(len(x))[:n]
     return x[i], y[i], vocab
-
-
-def epoch(dl):
-    "A function of no argument: take every batch of one epoch, touch the last"
-    def f():
-        for x, y in dl: pass
-        return x.sum().item()
-    return f
 
 
 def main():

@@ -7,7 +7,7 @@ __all__ = ['standardise', 'VariantLoss', 'class_correlation', 'penultimate', 'ex
            'plot_features']
 
 # %% ../nbs/41_results.analysis.ipynb #fe6430ef
-import numpy as np, pandas as pd, torch, torch.nn.functional as F
+import numpy as np, pandas as pd, torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from .results import _axis

@@ -13,7 +13,7 @@ from fastcore.basics import patch
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.learner import AvgLoss, AvgMetric, Learner, Metric, noop
-from fastai.torch_core import find_bs, num_distrib, rank_distrib, to_detach
+from fastai.torch_core import find_bs, get_model, num_distrib, rank_distrib, to_detach
 from torchmetrics.utilities.distributed import gather_all_tensors
 from .callback import DistillCallback
 from .metrics import ExpectedCalibrationError, _Mean
@@ -135,4 +135,4 @@ def shared_ctx(
     try: yield learn
     finally:
         learn.remove_cb(cb); learn.add_cbs(bars); learn.logger = log
-        if hasattr(learn.model, 'module'): learn.model = learn.model.module    # Ctrl-C in the middle of a fit
+        learn.model = get_model(learn.model)                                   # Ctrl-C in the middle of a fit

@@ -8,7 +8,7 @@ __all__ = ['teachers', 'recipes', 'Recipe', 'get_recipe']
 # %% ../nbs/30_recipes.ipynb #644ffac6
 from dataclasses import dataclass, field, replace, fields
 from fastcore.basics import patch
-from .schedules import schedules, get_schedule, optimisers, paper_milestones
+from .schedules import get_schedule, optimisers, paper_milestones
 
 # %% ../nbs/30_recipes.ipynb #c39d224e
 def _check(self):

@@ -109,5 +109,9 @@ class GrowImages(Callback):
         size:int,        # height and width from `until` on, pixels
         until:float=.75, # share of the epochs before full size
     ): self.start,self.size,self.until = start,size,until
-    def before_train(self): self.dls.train.size = grown(self.epoch/self.n_epoch, self.start, self.size, self.until)
-    def after_fit(self): self.dls.train.size = self.size
+    def before_train(self):
+        "The size of this epoch"
+        self.dls.train.size = grown(self.epoch/self.n_epoch, self.start, self.size, self.until)
+    def after_fit(self):
+        "Full size again"
+        self.dls.train.size = self.size

@@ -6,7 +6,7 @@
 __all__ = ['make_model', 'distill_cbs', 'make_dls', 'Checkpoint', 'Job', 'run_recipe', 'luminet_distill']
 
 # %% ../nbs/31_train.ipynb #0acd941e
-import io, json, platform, random, sys, time, warnings
+import io, json, platform, random, sys, time
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -24,7 +24,7 @@ from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.progress import ProgressCallback
 from fastai.callback import fp16, schedule
 from fastai.metrics import accuracy
-from fastai.torch_core import set_seed
+from fastai.torch_core import get_model, set_seed
 from .callback import DistillCallback, LumiNetCallback
 from .data.cifar import cifar_dls
 from .data.digits import digits_dls
@@ -130,7 +130,7 @@ class Checkpoint(Callback):
 def before_fit(self:Checkpoint):
     "Weights and optimiser of the checkpoint"
     if not self.state: return
-    getattr(self.model, 'module', self.model).load_state_dict(self.state['model'])
+    get_model(self.model).load_state_dict(self.state['model'])
     self.opt.load_state_dict(self.state['opt'])
 
 @patch
@@ -173,8 +173,7 @@ def after_epoch(self:Checkpoint):
     self.history.append(dict(zip(self.recorder.metric_names[1:-1], [None if v is None else float(v) for v in self.recorder.values[-1]])))
     sm,buf = self.recorder.smooth_loss,io.BytesIO()
     if processes()[0]: return                                              # all have the same; the first one writes
-    model = getattr(self.model, 'module', self.model)
-    torch.save(dict(settings=self.settings, model=model.state_dict(), opt=_plain(self.opt.state_dict()), rng=_rng(), loader=self.dls.rng_state(),
+    torch.save(dict(settings=self.settings, model=get_model(self.model).state_dict(), opt=_plain(self.opt.state_dict()), rng=_rng(), loader=self.dls.rng_state(),
         smooth=(sm.count, torch.as_tensor(sm.val).as_subclass(torch.Tensor)), history=self.history, train_s=self.train_s, total_s=self.total_s), buf)
     write_atomic(self.file, buf.getvalue())
 
@@ -430,8 +429,7 @@ def use_teacher(self:Job,
     except (ValueError, TypeError, FileNotFoundError): raise
     except Exception as e: raise ValueError(f"the teacher {teacher} cannot be read ({type(e).__name__}: {e})") from None
     self.teacher_id = fingerprint(getattr(self.teacher, 'module', self.teacher))
-    whole = type(dls)(dls.train, dls.valid.new(rank=0, world=1), device=dls.device)
-    self.teacher_top1 = 100*check_teacher(self.teacher, whole, progress=False, expected=None if runs else self._expected(), n=2000 if self.recipe.data=='imagenet' and not runs else None)
+    self.teacher_top1 = 100*check_teacher(self.teacher, dls.valid.new(rank=0, world=1), progress=False, expected=None if runs else self._expected(), n=2000 if self.recipe.data=='imagenet' and not runs else None)
     return runs
 
 # %% ../nbs/31_train.ipynb #d83c55be
@@ -528,7 +526,7 @@ def _show_list():
     "Print every recipe with what others reported"
     rows = [dict(recipe=r.name+('*' if r.luminet_by_rule else ''), epochs=r.epochs, bs=r.bs, **r.published) for r in recipes.values()]
     print(pd.DataFrame(rows).fillna('').to_string(index=False))
-    print('\nteacher to LumiNet: top-1 in % as published, 240 epochs with step decay, best epoch on the test set; blank: nobody published one')
+    print('\nteacher to LumiNet: top-1 in % as published, as many epochs as the recipe has, with step decay, best epoch on the test set; blank: nobody published one')
     print('*: nobody published LumiNet\'s settings for this pair; they are ours, by the rule of alpha/T')
 
 # %% ../nbs/31_train.ipynb #27ce5ba8
@@ -577,4 +575,5 @@ def luminet_distill(
     if dist.is_initialized(): dist.destroy_process_group()
     if processes()[0]: return
     print(f'\n{res}\n\nfigure: {res.file}\nrows: {Path(out)/"results.csv"}')
-    if pub:=get_recipe(recipe).published: print('published: ' + ', '.join(f'{k} {v}' for k,v in pub.items()) + ' (240 epochs, step decay, best epoch)')
+    r = get_recipe(recipe)
+    if r.published: print('published: ' + ', '.join(f'{k} {v}' for k,v in r.published.items()) + f' ({r.epochs} epochs, step decay, best epoch)')

@@ -6,7 +6,7 @@
 __all__ = ['fingerprint', 'ViewCache']
 
 # %% ../nbs/24_views.ipynb #89daf92a
-import hashlib, json, os, shutil, warnings
+import hashlib, os, shutil, warnings
 from pathlib import Path
 import numpy as np, torch
 from torch import nn, Tensor
@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from fastai.callback.mixup import MixHandler
 from fastai.imports import progress_bar
 from .teacher import Teacher, check_logits
-from .data.tensor import TensorDL
+from .data.tensor import TensorDL, share as part_of
 
 # %% ../nbs/24_views.ipynb #dae13302
 def fingerprint(
@@ -168,7 +168,7 @@ def build(self:ViewCache,
     "Fill what is missing"
     i,n = part
     if not (0<=i<n and bs>=1): raise ValueError(f"part must be (i, n) with 0<=i<n and bs at least 1, got {part} and {bs}")
-    lo,hi = (len(self.z)*k//n for k in (i, i+1))
+    lo,hi = part_of(len(self.z), i, n)
     todo,d = (~self.filled[lo:hi]).flatten().nonzero()[:,0],self.dl.dataset.x.device
     steps = range(0, len(todo), bs)
     try:

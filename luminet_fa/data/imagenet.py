@@ -14,12 +14,11 @@ from itertools import islice
 from pathlib import Path
 from PIL import Image
 from fastcore.basics import patch
-from fastai.data.core import TfmdDL
-from fastai.torch_core import TensorCategory, default_device
-from fastai.vision.core import TensorImage, imagenet_stats
+from fastai.torch_core import default_device
+from fastai.vision.core import imagenet_stats
 from torchvision.transforms.v2 import functional as TF
 from .store import Store, _cores, read_image
-from .tensor import TensorData, TensorDataLoaders, TensorDL, batch_shares, check_share, hold_out
+from .tensor import SharedDL, TensorData, TensorDataLoaders, hold_out
 
 # %% ../../nbs/22_data.imagenet.ipynb #d3b1c831
 N_RAND = 23 # random numbers for one image: ten areas, ten ratios, two for the corner, one for the flip
@@ -77,8 +76,12 @@ class Images:
     def __getitem__(self, i):
         if isinstance(i, (int,np.integer)): return torch.from_numpy(self.src[int(self.idxs[i])]).permute(2,0,1)
         return Images(self.src, self.idxs[i])
-    def to(self, device): return self
-    def clone(self): return Images([self.src[i] for i in self.idxs.tolist()])
+    def to(self, device):
+        "Itself: pictures stay where their source is"
+        return self
+    def clone(self):
+        "A copy that holds its pixels"
+        return Images([self.src[i] for i in self.idxs.tolist()])
 
 # %% ../../nbs/22_data.imagenet.ipynb #ffb0cbcb
 @patch
@@ -116,9 +119,9 @@ class ImageData(TensorData):
         return Images([_array(o) for o in items])
 
 # %% ../../nbs/22_data.imagenet.ipynb #24450f05
-class StoreDL(TfmdDL):
-    "A `TfmdDL` that cuts batches out of an `ImageData`: random resized crops and flips for training, centre crops otherwise"
-    get_idxs,one_batch,decode,finish,__iter__ = (getattr(TensorDL, o) for o in ('get_idxs','one_batch','decode','finish','__iter__'))
+class StoreDL(SharedDL):
+    "A `SharedDL` that cuts batches out of an `ImageData`: random resized crops and flips for training, centre crops otherwise"
+    _own = 'size','resize','scale','ratio','flip','workers'
     def __init__(self,
         dataset,               # an ImageData
         bs:int=64,             # images in a batch, >=1
@@ -133,27 +136,13 @@ class StoreDL(TfmdDL):
         workers:int=None,      # threads that make batches ahead; 0: each is made when it is asked for; None: 0 on a CPU, else this process' share of the cores
         rank:int=0,            # which of several processes this is, 0..world-1
         world:int=1,           # how many processes share each batch of `bs` images; above 1 they need a common seed
-        num_workers:int=0,     # ignored: threads take the place of processes
-        **kwargs,              # what else `TfmdDL` takes: `device`, `after_batch`, `n`, ...
+        **kwargs,              # what else SharedDL takes: `device`, `after_batch`, `n`, ...; threads take the place of `num_workers`
     ):
-        super().__init__(dataset, bs=bs, shuffle=shuffle, drop_last=drop_last, num_workers=0, **kwargs)
-        self.size,self.resize,self.scale,self.ratio,self.flip,self.seed,self.workers = size,resize,scale,ratio,flip,seed,workers
-        check_share(self, rank, world)
-        self.gen = None if seed is None else torch.Generator().manual_seed(seed)
-        self.look = torch.Generator().manual_seed(self.rng.randint(0, 2**32-1) if seed is None else seed)
-        self.last_idxs = self.last_boxes = self.last_flips = None
-        self._n_inp,self._types = 1,{tuple:[TensorImage, TensorCategory]}
+        super().__init__(dataset, bs, shuffle, drop_last, seed, rank, world, **kwargs)
+        self.size,self.resize,self.scale,self.ratio,self.flip,self.workers = size,resize,scale,ratio,flip,workers
+        self.last_boxes = self.last_flips = None
 
 # %% ../../nbs/22_data.imagenet.ipynb #325ea430
-@patch
-def new(self:StoreDL,
-    dataset=None, # another ImageData; None: the same
-    cls=None,     # class of the new loader; None: the same
-    **kwargs,     # what to change: `bs`, shuffle, `size`, `seed`, ...
-)->StoreDL:       # its generator starts at `seed` again
-    "A loader like this one, with some arguments changed"
-    return TfmdDL.new(self, dataset, cls, **{**{k:getattr(self, k) for k in 'size resize scale ratio flip seed workers rank world'.split()}, **kwargs})
-
 @patch
 def augments(self:StoreDL)->bool: # training set?
     "Whether batches are augmented"
@@ -211,7 +200,7 @@ def create_batches(self:StoreDL,
     def f(lo, hi, n):
         k,at = divmod(lo, self.bs)
         return n,order[lo:hi],*self.make(order[lo:hi], None if seed is None else self.draw(seed, k, n)[at:at+hi-lo], size)
-    todo = [(lo,hi,self.last_n) for lo,hi in batch_shares(self, len(order))]
+    todo = [(lo,hi,self.last_n) for lo,hi in self.shares(len(order))]
     for self.last_n,i,px,boxes,flips in _ahead(f, todo, _threads(dev, self.world) if self.workers is None else self.workers):
         self.last_idxs,self.last_boxes,self.last_flips = i,boxes,flips
         px = px.to(dev, non_blocking=True)
