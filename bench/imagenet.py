@@ -1,11 +1,14 @@
-"""ImageNet: images per second and core of several loaders, side by side in one process, one thread each.
+"""ImageNet: how fast images can be loaded, and how fast a student can be taught.
 
     python bench/imagenet.py loader                      # made-up JPEG files of 500x375; prints
     python bench/imagenet.py loader --path DIR           # class folders train/ and val/, for example ImageNet itself
     python bench/imagenet.py loader --path DIR --size 64 # for small images
     python bench/imagenet.py loader --save               # and appends rows to bench/results/imagenet.csv
+    python bench/imagenet.py step --bf16 --bs 256 1024             # teacher, student, whole step; on random pixels
+    python bench/imagenet.py step --bf16 --bs 256 --store STORE    # and with batches of a store made by luminet_store
+    python bench/imagenet.py step --bf16 --bs 256 --compile        # and with student and teacher compiled
 
-Whole loaders, from the files or the store to a normalised training batch, in epochs over the same `--images` files:
+loader: images per second and core, side by side in one process, one thread each. Whole loaders, from the files or the store to a normalised training batch, in epochs over the same `--images` files:
 fastai:      item transforms as users write them: RandomResizedCrop and FlipItem on PIL images, Normalize on the batch.
 torchvision: decode_jpeg to a tensor, v2.RandomResizedCrop, RandomHorizontalFlip, ToDtype and Normalize for each image.
 store:       `imagenet_dls` on a store of bare pixels, the package's loader.
@@ -22,10 +25,21 @@ One timed call is an epoch, for the ways a batch; medians of `--n` of them. `bui
 Images per second are per second of CPU time, in one thread. Everything is in the page cache when it is timed (a first epoch is not
 counted), so the speed of the disk is not in it. The made-up files are of 75 kB, ImageNet's of 110 kB: those take longer to decode.
 Ratios carry over to other machines, times do not.
+
+step: one pair's training step and its parts, alternating in one process, channels_last, medians of `--n`, all with the same images.
+teacher:  its forward pass, frozen and without gradients.
+student:  forward, cross-entropy, backward, SGD; no teacher.
+step:     a `Learner` with `LumiNetCallback` and `ChannelsLast`, one batch in the middle of a fit.
+loader:   a batch of the store, cropped, flipped, normalised, on the device.
+step+loader: both, as in a fit, so that the loader's threads may work ahead.
+compiled: `step` with both networks through torch.compile; compiling is not timed, it is printed apart.
+`gflop` is what an image costs, counted by torch, two for each multiplication with its addition. `bound_img_s` is the largest matrix product of
+this device, timed in the same process and type, divided by it: nothing faster can be had from this arithmetic, and `share` is the part reached.
 """
 import argparse, os, shutil, sys, tempfile, time
 from pathlib import Path
-for o in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'): os.environ[o] = '1'
+if 'loader' in sys.argv[1:2]:
+    for o in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'): os.environ[o] = '1'
 import numpy as np, torch, torch.nn.functional as F, torchvision
 import torchvision.transforms.v2 as T
 from PIL import Image
@@ -37,6 +51,7 @@ from common import add_row, epoch, machine_info, time_side_by_side
 from fastai.vision.all import (CategoryBlock, DataBlock, FlipItem, ImageBlock, IndexSplitter, Normalize, RandomResizedCrop, imagenet_stats, parent_label)
 from luminet_fa.data.imagenet import N_RAND, crop_boxes, imagenet_dls, resized_crop
 from luminet_fa.data.store import build_store
+from luminet_fa.models.imagenet import imagenet_model
 
 
 # ---------------------------------------------------------------- data
@@ -163,6 +178,74 @@ def loader(a):
         print(f'{len(rows)} rows added to {p}')
 
 
+# ---------------------------------------------------------------- the step
+
+def flops(f):
+    "Floating point operations of one call"
+    from torch.utils.flop_counter import FlopCounterMode
+    with FlopCounterMode(display=False) as c: f()
+    return c.get_total_flops()
+
+
+def peak(device, dtype, n=None, reps=5):
+    "FLOP/s of the largest matrix product that is worth timing"
+    n = n or (8192 if device.type == 'cuda' else 2048)
+    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+    return 2*n**3/time_side_by_side({'mm': lambda: a @ b}, n=reps, warmup=2)['mm']
+
+
+def step_parts(teacher, student, b, bf16):
+    "Teacher's forward pass, and a student's step without one, on the batch `b`"
+    amp = lambda: torch.autocast(b[0].device.type, torch.bfloat16, cache_enabled=False, enabled=bf16)
+    teacher = teacher.eval().to(memory_format=torch.channels_last)
+    student = student.train().to(memory_format=torch.channels_last)
+    opt, x = torch.optim.SGD(student.parameters(), lr=.05, momentum=.9, weight_decay=1e-4), b[0].to(memory_format=torch.channels_last)
+    def forward():
+        with torch.no_grad(), amp(): teacher(x)
+    def alone():
+        with amp(): l = F.cross_entropy(student(x), b[1])
+        opt.zero_grad(); l.backward(); opt.step()
+    return forward, alone
+
+
+def step(a):
+    from step import callback
+    if a.threads: torch.set_num_threads(a.threads)
+    device, dtype = torch.device(a.device), torch.bfloat16 if a.bf16 else torch.float32
+    torch.manual_seed(0)
+    top, info, rows = peak(device, dtype), machine_info(), []
+    def net(name): return imagenet_model(name, a.classes).to(device)
+    for bs in a.bs:
+        b = torch.randn(bs, 3, a.size, a.size, device=device), torch.randint(0, a.classes, (bs,), device=device)
+        teacher = net(a.teacher)
+        forward, alone = step_parts(teacher, net(a.student), b, a.bf16)
+        whole = callback(net(a.student), teacher, b, channels_last=True, bf16=a.bf16)
+        ways, cost = dict(teacher=forward, student=alone, step=whole), dict(teacher=flops(forward), student=flops(alone))
+        cost['step'] = cost['teacher'] + cost['student']
+        if a.store:
+            it = batches(imagenet_dls(a.store, bs=bs, size=a.size, device=device, seed=0).train)
+            real = callback(net(a.student), teacher, next(it), channels_last=True, bf16=a.bf16)
+            ways |= {'loader': lambda: next(it), 'step+loader': lambda: real(next(it))}; cost['step+loader'] = cost['step']
+        if a.compile:
+            ways['compiled'] = callback(torch.compile(net(a.student)), torch.compile(teacher), b, channels_last=True, bf16=a.bf16); cost['compiled'] = cost['step']
+            t0 = time.perf_counter(); ways['compiled'](); print(f'compiling took {time.perf_counter() - t0:.0f} s')
+        t = time_side_by_side(ways, n=a.n, warmup=2)
+        for k, s in t.items():
+            g = cost.get(k, 0)/bs/1e9
+            rows.append(dict(what='step', name=k, pair=f'{a.teacher}-{a.student}', bs=bs, size=a.size, dtype='bf16' if a.bf16 else 'float32', n=a.n, ms=round(s*1e3, 2), img_s=round(bs/s, 1),
+                             **(dict(gflop=round(g, 3), bound_img_s=round(top/g/1e9, 1), share=round(g*1e9*bs/s/top, 3)) if g else {})))
+            print('  '.join(f'{k}={v}' for k, v in rows[-1].items()), flush=True)
+    print(f'largest matrix product, {rows[0]["dtype"]}: {top/1e12:.2f} TFLOP/s')
+    if a.save:
+        for r in rows: p = add_row('imagenet.csv', {**info, 'device': a.device, **r})
+        print(f'{len(rows)} rows added to {p}')
+
+
+def batches(dl):
+    "Batches without end"
+    while True: yield from dl
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sub = p.add_subparsers(dest='what', required=True)
@@ -176,7 +259,20 @@ def main():
     l.add_argument('--n', type=int, default=5, help='timed epochs of each loader')
     l.add_argument('--tmp', default=None, help='where to put copies and stores while it runs')
     l.add_argument('--save', action='store_true', help='append rows to bench/results/imagenet.csv')
+    t = sub.add_parser('step', help='teacher, student and whole step', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    t.add_argument('--teacher', default='resnet34'); t.add_argument('--student', default='resnet18')
+    t.add_argument('--bs', type=int, nargs='+', default=[32], help='batch sizes')
+    t.add_argument('--size', type=int, default=224, help='height and width of the images')
+    t.add_argument('--classes', type=int, default=1000)
+    t.add_argument('--store', default=None, help='a store made by luminet_store, for the ways with a loader')
+    t.add_argument('--bf16', action='store_true', help='bfloat16 autocast')
+    t.add_argument('--compile', action='store_true', help='also with torch.compile')
+    t.add_argument('--threads', type=int, default=None, help='CPU threads (default: as torch finds them)')
+    t.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    t.add_argument('--n', type=int, default=9, help='timed calls of each way')
+    t.add_argument('--save', action='store_true', help='append rows to bench/results/imagenet.csv')
     a = p.parse_args()
+    if a.what == 'step': return step(a)
     a.resize = a.resize or round(a.size*8/7)
     loader(a)
 

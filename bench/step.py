@@ -45,7 +45,7 @@ def plain_loop(student, teacher, b):
 
 
 def callback(student, teacher, b, channels_last=False, bf16=False):
-    "One batch of a `Learner` in the middle of a fit"
+    "One batch of a `Learner` in the middle of a fit: on `b`, or on the batch that the function is given"
     items = [(b[0][0], b[1][0])]
     dls = DataLoaders(DataLoader(items, bs=1), DataLoader(items, bs=1), device=b[0].device)
     cbs = [LumiNetCallback(teacher, ce_w=2.)] + ([ChannelsLast()] if channels_last else [])
@@ -56,7 +56,7 @@ def callback(student, teacher, b, channels_last=False, bf16=False):
     learn.n_epoch, learn.n_iter, learn.epoch, learn.dl, learn.logger, learn.create_mbar = 1, 1000, 0, dls.train, print, False
     learn.remove_cbs(learn.cbs.filter(lambda o: type(o).__name__ == 'ProgressCallback'))
     for e in ('before_fit', 'before_epoch', 'before_train'): learn(e)
-    def step():
+    def step(b=b):
         with torch.autocast('cpu', torch.bfloat16) if bf16 and not cuda else nullcontext(): learn.one_batch(0, b)
     return step
 

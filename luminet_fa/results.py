@@ -51,22 +51,24 @@ def _order(m): return ([*_names, m].index(m), str(m))
 
 def _means(rows):
     "Mean and spread over runs that differ in nothing but the seed, comparison by comparison"
+    if 'top5' not in rows: rows = rows.assign(top5=np.nan)                 # ImageNet's rows have it
     g = rows.groupby(_keys, sort=False, dropna=False)
-    o = g.agg(n=('seed','size'), top1=('top1','mean'), sd=('top1','std'), best=('best_top1','mean'), best_sd=('best_top1','std'),
+    o = g.agg(n=('seed','size'), top1=('top1','mean'), sd=('top1','std'), best=('best_top1','mean'), best_sd=('best_top1','std'), top5=('top5','mean'),
               seconds=('seconds','mean'), hardware=('hardware', lambda o: ' / '.join(dict.fromkeys(o)))).reset_index()
     by = pd.DataFrame(dict(recipe=pd.factorize(o.recipe)[0], group=o.groupby(_protocol, sort=False, dropna=False).ngroup(), method=o.method.map(_order)))
     return o.loc[by.sort_values(['recipe','group','method'], kind='stable').index].reset_index(drop=True)
 
 # %% ../nbs/40_results.cifar100.ipynb #e980fc62
 _columns = dict(teacher='teacher', alone='student', kd='KD', dkd='DKD', lskd='LSKD', luminet='LumiNet')
-_bench = dict(epochs=240, schedule='paper', bs=64, n_train=50000, dtype='float32')
+_images = dict(cifar100=50_000, imagenet=1_281_167)   # of the whole training set
+
+def _bench(r): return dict(epochs=r.epochs, schedule='paper', bs=r.bs, n_train=_images.get(r.data), dtype='float32')
 
 def _differs(r, recipe):
     "What sets the row `r` apart from the benchmark's run of its pair, as words"
-    bench,t = replace(recipe, epochs=_bench['epochs'], schedule=_bench['schedule']),r.method=='teacher'
-    own = bench.method(r.method) if r.method in recipe.methods else {}
-    want = dict(_bench, lr=own.get('lr', recipe.teacher_lr if t else recipe.lr), wd=recipe.teacher_wd if t else recipe.wd)
-    out = [f'{r.epochs} of {_bench["epochs"]} epochs'] if r.epochs!=want.pop('epochs') else []
+    t,own = r.method=='teacher',replace(recipe, schedule='paper').method(r.method) if r.method in recipe.methods else {}
+    want = dict(_bench(recipe), lr=own.get('lr', recipe.teacher_lr if t else recipe.lr), wd=recipe.teacher_wd if t else recipe.wd)
+    out = [f'{r.epochs} of {recipe.epochs} epochs'] if r.epochs!=want.pop('epochs') else []
     out += [f'{k} {getattr(r, k)}, not {v}' for k,v in want.items() if getattr(r, k)!=v]
     s = {f'{k}={v:.6g}' for k,v in own.items() if k!='lr'}
     return '; '.join(out+(['other settings'] if set(r.settings.split())!=s else []))
@@ -80,7 +82,7 @@ def compare(
     df,known = _means(_runs(rows)),recipes if known is None else known
     def published(r): return known[r.recipe].published.get(_columns.get(r.method), np.nan) if r.recipe in known else np.nan
     df['published'] = [published(r) for r in df.itertuples()]
-    df['published_epochs'] = np.where(df.published.isna(), np.nan, _bench['epochs'])
+    df['published_epochs'] = [np.nan if np.isnan(r.published) else known[r.recipe].epochs for r in df.itertuples()]
     diff = [None if np.isnan(r.published) else _differs(r, known[r.recipe]) for r in df.itertuples()]
     df['note'] = ['' if d is None else f'not a reproduction: {d}' if d else "the benchmark's protocol" for d in diff]
     return df
@@ -106,8 +108,8 @@ def compare_table(
     "What compare finds, to be read"
     c = compare(rows, known)
     paper = ['–' if np.isnan(r.published) else f'{r.published:.2f} ({r.published_epochs:.0f} epochs)' for r in c.itertuples()]
-    cols = {'last epoch, %':[_pm(*o) for o in zip(c.top1, c.sd)], 'best epoch, %':[_pm(*o) for o in zip(c.best, c.best_sd)], 'seeds':c.n.tolist(),
-            's per run':[f'{o:,.0f}' for o in c.seconds], 'hardware':c.hardware.tolist(), 'published (best epoch), %':paper, 'note':c.note.tolist()}
+    cols = {'last epoch, %':[_pm(*o) for o in zip(c.top1, c.sd)], 'best epoch, %':[_pm(*o) for o in zip(c.best, c.best_sd)],
+            **({'top-5, %':['' if np.isnan(o) else f'{o:.2f}' for o in c.top5]} if c.top5.notna().any() else {}), 'seeds':c.n.tolist(), 's per run':[f'{o:,.0f}' for o in c.seconds], 'hardware':c.hardware.tolist(), 'published (best epoch), %':paper, 'note':c.note.tolist()}
     return _grouped(c, **cols)
 
 # %% ../nbs/40_results.cifar100.ipynb #eb490611
@@ -223,13 +225,13 @@ def _lines(rows, known):
         for _,g in mine.groupby(_protocol, sort=False, dropna=False):
             same,f = g.note=="the benchmark's protocol",next(g.itertuples())
             ours = [('teacher', f.teacher_top1, same.all()), *zip(g.method, g.best, same)]
-            out.append((f'{pair}\n{f.epochs} of {_bench["epochs"]} epochs, {f.schedule}, bs {f.bs}, {f.dtype}', pub, [o for o in ours if o[0] in pub and o[1]==o[1]]))
+            out.append((f'{pair}\n{f.epochs} of {r.epochs} epochs, {f.schedule}, bs {f.bs}, {f.dtype}', pub, [o for o in ours if o[0] in pub and o[1]==o[1]]))
     return out
 
 # %% ../nbs/40_results.cifar100.ipynb #5ba1c1e1
 def _legend(fig, ms):
     hs = [Line2D([], [], color=_colors[m], lw=3, label=_names[m]) for m in ms]
-    hs += [Line2D([], [], color='k', ls='', marker=k, mfc=f, label=l) for k,f,l in (('o','none',f'published, {_bench["epochs"]} epochs'), ('o','k','ours, same protocol'), ('x','k','ours, other protocol'))]
+    hs += [Line2D([], [], color='k', ls='', marker=k, mfc=f, label=l) for k,f,l in (('o','none','published'), ('o','k','ours, same protocol'), ('x','k','ours, other protocol'))]
     fig.legend(handles=hs, loc='outside upper center', ncols=3, fontsize=9, frameon=False)
 
 # %% ../nbs/40_results.cifar100.ipynb #54d640e0

@@ -23,7 +23,7 @@ from fastai.callback.core import Callback, CancelEpochException
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.progress import ProgressCallback
 from fastai.callback import fp16, schedule
-from fastai.metrics import accuracy
+from fastai.metrics import accuracy, top_k_accuracy
 from fastai.torch_core import get_model, set_seed
 from .callback import DistillCallback, LumiNetCallback
 from .data.cifar import cifar_dls
@@ -124,6 +124,7 @@ class Checkpoint(Callback):
         self.history = list(state['history']) if state else []
         self.train_s,self.total_s = (state['train_s'],state['total_s']) if state else (0.,0.)
         self.start = len(self.history)
+        self.resumed = list(state.get('resumed', ()))+[self.start] if state else []
 
 # %% ../nbs/31_train.ipynb #92a709a5
 @patch
@@ -174,7 +175,7 @@ def after_epoch(self:Checkpoint):
     sm,buf = self.recorder.smooth_loss,io.BytesIO()
     if processes()[0]: return                                              # all have the same; the first one writes
     torch.save(dict(settings=self.settings, model=get_model(self.model).state_dict(), opt=_plain(self.opt.state_dict()), rng=_rng(), loader=self.dls.rng_state(),
-        smooth=(sm.count, torch.as_tensor(sm.val).as_subclass(torch.Tensor)), history=self.history, train_s=self.train_s, total_s=self.total_s), buf)
+        smooth=(sm.count, torch.as_tensor(sm.val).as_subclass(torch.Tensor)), history=self.history, resumed=self.resumed, train_s=self.train_s, total_s=self.total_s), buf)
     write_atomic(self.file, buf.getvalue())
 
 # %% ../nbs/31_train.ipynb #51a904ba
@@ -321,7 +322,7 @@ def learner(self:Job,
     model = make_model(s['arch'], dls.c)
     cbs = self.method_cbs(method, dls)
     learn = Learner(dls, model, opt_func=opt_func(self.recipe.opt, s['wd']), wd_bn_bias=True,
-                    metrics=[accuracy, ExpectedCalibrationError()], cbs=cbs+[*self.cbs]+([ChannelsLast()] if self.channels_last else []))
+                    metrics=[accuracy, ExpectedCalibrationError(), *([top_k_accuracy] if self.recipe.data=='imagenet' and dls.c>5 else [])], cbs=cbs+[*self.cbs]+([ChannelsLast()] if self.channels_last else []))
     if self.verbose<2: learn.logger = noop
     elif not self.bars: learn.logger = partial(_line, learn)
     if not self.bars or self.verbose<1: learn.remove_cb(ProgressCallback)
@@ -382,7 +383,8 @@ def row(self:Job,
         teacher_top1=round(top1,2) if s['method']=='teacher' else self.teacher_top1 and round(self.teacher_top1,2), ece=round(h[_ece],4),
         eval_on=f'{s["valid_from_train"]} a class of train' if s['valid_from_train'] else 'test', seconds=round(cb.total_s,1), img_s=round(n/cb.train_s),
         dtype=s['dtype'], hardware=hardware(learn.dls.device), processes=processes()[1],
-        torch=torch.__version__, fastai=fastai.__version__, python=platform.python_version(), luminet_fa=luminet_fa.__version__, commit=self.commit, command=self.command())
+        torch=torch.__version__, fastai=fastai.__version__, python=platform.python_version(), luminet_fa=luminet_fa.__version__, commit=self.commit, command=self.command(),
+        resumed=' '.join(map(str, cb.resumed)), **({'top5':round(100*h['top_k_accuracy'],2)} if 'top_k_accuracy' in h else {}))
 
 # %% ../nbs/31_train.ipynb #dc6b54ac
 @patch
