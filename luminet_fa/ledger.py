@@ -7,6 +7,8 @@ __all__ = ['paired', 'write_atomic', 'append_row', 'source_commit', 'hardware', 
 
 # %% ../nbs/29_ledger.ipynb #db1323ee
 import csv, io, os, platform, subprocess, warnings
+from contextlib import contextmanager
+from filelock import FileLock
 from pathlib import Path
 import numpy as np, pandas as pd, torch
 from fastcore.basics import patch
@@ -49,17 +51,27 @@ def _read(file):
         with open(file, newline='') as f: return list(csv.DictReader(f))
     except OSError: return []
 
+@contextmanager
+def _locked(file):
+    "Hold the lock of the table in `file`; for a minute others are waited for"
+    lock = FileLock(file.with_name(f'.{file.name}.lock'), timeout=60)
+    try: file.parent.mkdir(parents=True, exist_ok=True); lock.acquire()
+    except OSError: pass                                                  # Timeout is one as well
+    try: yield
+    finally: lock.release()
+
 def append_row(
     file,     # CSV; made where it is missing
     row:dict, # column -> value
 )->bool:      # whether the table now holds the row
     "Add `row` to the table in `file`, atomically, unless it is there"
-    old,row = _read(file),{k:str(v) for k,v in row.items()}
-    if any(all(o.get(k)==v for k,v in row.items()) for o in old): return True
-    buf = io.StringIO(newline='')
-    w = csv.DictWriter(buf, list(dict.fromkeys([*(old[0] if old else {}), *row])), restval='', lineterminator='\n')
-    w.writeheader(); w.writerows([*old, row])
-    return write_atomic(file, buf.getvalue().encode())
+    file,row,buf = Path(file),{k:str(v) for k,v in row.items()},io.StringIO(newline='')
+    with _locked(file):
+        old = _read(file)
+        if any(all(o.get(k)==v for k,v in row.items()) for o in old): return True
+        w = csv.DictWriter(buf, list(dict.fromkeys([*(old[0] if old else {}), *row])), restval='', lineterminator='\n')
+        w.writeheader(); w.writerows([*old, row])
+        return write_atomic(file, buf.getvalue().encode())
 
 # %% ../nbs/29_ledger.ipynb #e510d2a3
 def source_commit(
