@@ -74,7 +74,7 @@ def run_fits(a):
     if a.fits and (bad := set(a.fits)-set(todo)): sys.exit(f"unknown fits {', '.join(sorted(bad))}; there are: {', '.join(todo)}")
     done = lambda n: any((Path(a.out)/n).rglob('*.safetensors'))
     if a.list: return print('\n'.join(f"{'done' if done(n) else 'open':5} {n:28} {e}" for n, (e, *_) in todo.items()))
-    cmd = f"python bench/analysis.py fits --path DIR --teacher {teacher_name(a)} --recipe {a.recipe} --epochs {a.epochs} --holdout {a.holdout}" \
+    cmd = f"python bench/analysis.py fits --path DIR --teacher {teacher_name(a)} --recipe {a.recipe} --epochs {a.epochs} --holdout {a.holdout}" + (f' --seed {a.seed}' if a.seed else '') \
           + (f' --images {a.images}' if a.images else '') + (' --bf16' if a.bf16 else '') + (' --cache FOLDER' if a.cache else '')
     names, known = a.fits or list(todo), {}
     for i, n in enumerate(names):

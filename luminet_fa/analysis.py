@@ -90,9 +90,9 @@ def _number(s):
 def experiment(
     rows:pd.DataFrame, # of the table that bench/analysis.py writes
     name:str,          # 'ablation', 'weight', 'warmup', 'batch', 'group' or 'optimiser'
-)->pd.DataFrame:       # those rows, newest of each fit, with a column for each setting; one that a fit does not have is NaN
+)->pd.DataFrame:       # those rows, newest of each fit, seed and length, with a column for each setting; one that a fit does not have is NaN
     "The fits of one comparison"
-    some = rows[[name in o.split() for o in rows.experiments]].drop_duplicates('fit', keep='last').reset_index(drop=True)
+    some = rows[[name in o.split() for o in rows.experiments]].drop_duplicates(['fit','seed','epochs'], keep='last').reset_index(drop=True)
     if not len(some): raise ValueError(f"no fit belongs to {name!r}; there are: {', '.join(sorted({k for o in rows.experiments for k in o.split()}))}")
     return pd.concat([some, pd.DataFrame([{k:_number(v) for k,v in (w.split('=') for w in o.split())} for o in some.settings])], axis=1)
 

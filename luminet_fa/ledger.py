@@ -36,7 +36,8 @@ def write_atomic(
     file = Path(file); tmp = file.with_name(f'.{file.name}.{os.getpid()}.tmp')
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        tmp.write_bytes(data); os.replace(tmp, file)
+        with open(tmp, 'wb') as f: f.write(data); f.flush(); os.fsync(f.fileno())   # on the disk before the name changes
+        os.replace(tmp, file)
         return True
     except OSError as e:
         warnings.warn(f"{file} could not be written ({e.strerror or e}); the run goes on without it")

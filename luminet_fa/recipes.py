@@ -21,7 +21,6 @@ def _check(self):
     if self.bs<2: raise ValueError(f"bs must be at least 2, because LumiNet compares the samples of a batch; got {self.bs}")
     get_schedule(self.schedule)
     if self.opt not in optimisers: raise ValueError(f"opt must be one of {', '.join(optimisers)}; got {self.opt!r}")
-    if self.schedule=='paper' and self.opt!='sgd': raise ValueError(f"the paper's schedule is one of plain SGD: opt must be 'sgd', got {self.opt!r}")
     if not 0<=self.start_size<=self.size: raise ValueError(f"start_size must be 0..size, got start_size={self.start_size} and size={self.size}")
     if not self.seeds: raise ValueError("seeds is empty: give at least one")
 
@@ -46,7 +45,7 @@ class Recipe:
     milestones:tuple = paper_milestones # shares of a run behind which 'paper' multiplies the rate by 0.1
     size:int = 0            # height and width of the images, pixels; 0: as they are
     start_size:int = 0      # of training images at the start of a one-cycle run, growing to `size`; 0: `size` throughout
-    opt:str = 'sgd'         # of teacher and student: 'sgd', 'nesterov' or 'adamw', see opt_func; 'paper' goes with 'sgd'
+    opt:str = 'sgd'         # of teacher and student under one cycle: 'sgd', 'nesterov' or 'adamw', see opt_func
     seeds:tuple = (0,1,2)   # one run of every method for each
     source:str = ''         # where the settings come from
     published:dict = field(default_factory=dict) # top-1 in % that others reported: teacher, student, KD, DKD, LSKD, LumiNet; what nobody reported is absent
@@ -72,6 +71,11 @@ def method(self:Recipe,
     if 'warmup' in s: s['warmup'] = get_schedule(self.schedule).warmup(s['warmup'], self.epochs)
     if self.schedule=='paper': s.pop('lr', None)
     return s
+
+@patch(as_prop=True)
+def optimiser(self:Recipe)->str: # as opt_func takes it
+    "Name of the optimiser under this recipe's schedule"
+    return 'sgd' if self.schedule=='paper' else self.opt
 
 @patch(as_prop=True)
 def drop_last(self:Recipe)->bool:
@@ -109,7 +113,7 @@ def _pair(teacher, student, figures):
     "One pair of the benchmark's CIFAR-100 tables"
     rule = (teacher,student) not in _configs
     pub = dict(teacher=teachers[teacher], student=_alone[student], **dict(zip(('KD','DKD','LSKD','LumiNet'), figures)))
-    return Recipe(f'cifar100/{teacher}-{student}', 'cifar100', teacher, student, luminet_by_rule=rule, source=_paper+_where[rule],
+    return Recipe(f'cifar100/{teacher}-{student}', 'cifar100', teacher, student, opt='nesterov', luminet_by_rule=rule, source=_paper+_where[rule],
         methods=_methods(*_configs.get((teacher,student), _rule), beta=_beta(teacher, student)), lr=.01 if student.startswith(('Shuffle','Mobile')) else .05,
         published={k:v for k,v in pub.items() if v is not None}, note="LumiNet's alpha, T and ce_w are by rule, not published" if rule else '')
 

@@ -75,12 +75,12 @@ def teacher_recipe(
 )->Recipe:
     "The recipe that trains a teacher on CIFAR-100 and nothing else"
     if name not in cifar_models: raise ValueError(f"unknown network {name!r}; there are: {', '.join(cifar_models)}")
-    return Recipe(f'cifar100/{name}', 'cifar100', name, name, dict(alone={}), epochs=epochs, teacher_epochs=epochs, schedule=schedule, bs=bs, lr=lr, teacher_lr=lr, seeds=(0,),
+    return Recipe(f'cifar100/{name}', 'cifar100', name, name, dict(alone={}), opt='nesterov', epochs=epochs, teacher_epochs=epochs, schedule=schedule, bs=bs, lr=lr, teacher_lr=lr, seeds=(0,),
                   source='the benchmark trains its teachers as its students', published=dict(teacher=teachers[name]) if name in teachers else {})
 
 def _card(job, row, top1):
     "What to say about the teacher of `row`, whose file gives `top1` %"
-    keys = 'recipe epochs schedule bs lr wd seed best_top1 best_epoch valid_loss ece eval_on dtype hardware torch fastai commit command'.split()
+    keys = 'recipe epochs schedule settings bs lr wd seed best_top1 best_epoch valid_loss ece eval_on dtype hardware torch fastai commit command'.split()
     return dict(arch=job.recipe.teacher, data='CIFAR-100', n_out=job.dls(0).c, mean=cifar100_stats[0], std=cifar100_stats[1], top1=round(top1, 2), trained_top1=row['top1'],
                 published_top1=teachers.get(job.recipe.teacher), date=datetime.now().isoformat(timespec='seconds'), **{k:row[k] for k in keys})
 

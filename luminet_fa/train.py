@@ -279,7 +279,7 @@ def settings(self:Job,
     return dict(recipe=r.name, method=method, arch=r.teacher if t else r.student, seed=seed, epochs=r.teacher_epochs if t else r.epochs, bs=r.bs,
         schedule=r.schedule, lr=own.get('lr', r.teacher_lr if t else r.lr), wd=r.teacher_wd if t else r.wd, valid_from_train=self.valid_from_train,
         n_train=self.images(method), dtype='bf16' if self.bf16 else 'float32', teacher=None if t or method=='alone' else self.teacher_id,
-        **{k:v for k,v in own.items() if k!='lr'}, **(dict(cache=1) if self.cache and not t and method!='alone' else {}), **({} if r.opt=='sgd' else dict(opt=r.opt)),
+        **{k:v for k,v in own.items() if k!='lr'}, **(dict(cache=1) if self.cache and not t and method!='alone' else {}), **({} if r.optimiser=='sgd' else dict(opt=r.optimiser)),
         **(dict(sync=1) if self.sync and method=='luminet' else {}))
 
 # %% ../nbs/31_train.ipynb #31c0de02
@@ -321,7 +321,7 @@ def learner(self:Job,
     set_seed(seed)
     model = make_model(s['arch'], dls.c)
     cbs = self.method_cbs(method, dls)
-    learn = Learner(dls, model, opt_func=opt_func(self.recipe.opt, s['wd']), wd_bn_bias=True,
+    learn = Learner(dls, model, opt_func=opt_func(self.recipe.optimiser, s['wd']), wd_bn_bias=True,
                     metrics=[accuracy, ExpectedCalibrationError(), *([top_k_accuracy] if self.recipe.data=='imagenet' and dls.c>5 else [])], cbs=cbs+[*self.cbs]+([ChannelsLast()] if self.channels_last else []))
     if self.verbose<2: learn.logger = noop
     elif not self.bars: learn.logger = partial(_line, learn)
