@@ -16,7 +16,7 @@ from .ledger import paired, _names, _colors, _pm
 from .recipes import recipes
 
 # %% ../nbs/40_results.cifar100.ipynb #4cd96edc
-_protocol = ['recipe','schedule','epochs','bs','wd','n_train','dtype','eval_on','processes','teacher_top1']
+_protocol = ['recipe','schedule','opt','epochs','bs','wd','n_train','dtype','eval_on','processes','teacher_top1']
 _keys = [*_protocol,'method','lr','settings']
 _numbers = ['seed','epochs','bs','lr','wd','n_train','top1','best_top1','best_epoch','seconds','teacher_top1']
 _text = ['recipe','schedule','dtype','eval_on','method','settings','date','hardware','commit','command']
@@ -44,6 +44,8 @@ def _runs(rows, test=True):
     "Rows measured on the test set, or those that were not; of repeated runs the newest"
     rows = pd.DataFrame(rows).fillna({'settings':''}).reset_index(drop=True)
     rows['processes'] = (rows.processes if 'processes' in rows else pd.Series(1, rows.index)).fillna(1).astype(int)     # the earliest rows do not say: one
+    rows['opt'] = rows.settings.str.extract(r'\bopt=(\w+)')[0].fillna('sgd').to_numpy()                  # shared by the methods of a comparison, although it stands among the settings
+    rows['settings'] = rows.settings.str.replace(r' ?\bopt=\w+', '', regex=True).str.strip()
     rows = rows[(rows.eval_on=='test')==test].sort_values('date', kind='stable')
     return rows.drop_duplicates([*_keys,'seed'], keep='last').sort_index()
 
@@ -62,7 +64,7 @@ def _means(rows):
 _columns = dict(teacher='teacher', alone='student', kd='KD', dkd='DKD', lskd='LSKD', luminet='LumiNet')
 _images = dict(cifar100=50_000, imagenet=1_281_167)   # of the whole training set
 
-def _bench(r): return dict(epochs=r.epochs, schedule='paper', bs=r.bs, n_train=_images.get(r.data), dtype='float32')
+def _bench(r): return dict(epochs=r.epochs, schedule='paper', opt='sgd', bs=r.bs, n_train=_images.get(r.data), dtype='float32')
 
 def _differs(r, recipe):
     "What sets the row `r` apart from the benchmark's run of its pair, as words"
@@ -90,7 +92,7 @@ def compare(
 # %% ../nbs/40_results.cifar100.ipynb #ac3e01d4
 def _run(r):
     "Everything the runs of one comparison share, as words"
-    return (f'{r.epochs:g} epochs, {r.schedule}, batches of {r.bs:g}, wd {r.wd:g}, {r.n_train:,} images, {r.dtype}' + (f', {r.processes:g} processes' if r.processes>1 else '') +
+    return (f'{r.epochs:g} epochs, {r.schedule}, batches of {r.bs:g}, wd {r.wd:g}, {r.n_train:,} images, {r.dtype}' + (f', {r.opt}' if r.opt!='sgd' else '') + (f', {r.processes:g} processes' if r.processes>1 else '') +
             ('' if np.isnan(r.teacher_top1) else f', teacher {r.teacher_top1:.2f} %') + ('' if r.eval_on=='test' else f', measured on {r.eval_on}'))
 
 

@@ -356,7 +356,7 @@ def command(self:Job)->str: # without local folders
     "What to type for the same rows"
     r,opt = self.recipe,[]
     for k,v in dict(methods=' '.join(self.methods), seeds=' '.join(map(str, r.seeds)), schedule=r.schedule!='onecycle' and r.schedule, epochs=r.epochs, pretrain=r.teacher_epochs, path=self.path and 'DIR',
-                    teacher=self.teacher_given and 'FILE', holdout=self.valid_from_train, images=self.n_train, set=' '.join(f'{k}={v:g}' for k,v in self.given.items()), cache=self.cache and ('memory' if self.cache=='memory' else 'FOLDER')).items():
+                    teacher=self.teacher_given and 'FILE', opt=r.opt!=recipes.get(r.name, r).opt and r.opt, holdout=self.valid_from_train, images=self.n_train, set=' '.join(f'{k}={v:g}' for k,v in self.given.items()), cache=self.cache and ('memory' if self.cache=='memory' else 'FOLDER')).items():
         if v: opt.append(f'--{k} {v}')
     n = processes()[1]
     launcher = 'torchrun --nproc_per_node' if self.device and str(self.device)=='cpu' or not torch.cuda.is_available() else 'accelerate launch --num_processes'
@@ -466,6 +466,7 @@ def run_recipe(
     seeds=None,                   # one run of each method per seed; None: the recipe's
     epochs=None,                  # of each student; None: the recipe's
     schedule=None,                # 'onecycle' or 'paper'; None: the recipe's
+    opt=None,                     # under one cycle 'sgd', 'nesterov' or 'adamw'; None: the recipe's
     teacher=None,                 # file of weights, module or Learner; None: train one
     teacher_epochs=None,          # of a teacher that is trained; None: the recipe's
     settings=None,                # of the methods, to replace the recipe's: `lr`, and arguments of loss and callback
@@ -477,7 +478,7 @@ def run_recipe(
 )->Summary:                       # prints as a table and a verdict; `rows`, `histories` and `plot` are there too
     "Train a teacher where none is given, then every method with every seed, under one budget"
     r = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
-    r = replace(r, **{k:v for k,v in dict(epochs=epochs, schedule=schedule, teacher_epochs=teacher_epochs, seeds=None if seeds is None else tuple(seeds)).items() if v is not None})
+    r = replace(r, **{k:v for k,v in dict(epochs=epochs, schedule=schedule, opt=opt, teacher_epochs=teacher_epochs, seeds=None if seeds is None else tuple(seeds)).items() if v is not None})
     _check_args(methods, r.seeds, r, device)
     r = _with_settings(r, methods, settings or {})
     return Job(r, path, out, resume, ledger, device, commit=source_commit(), methods=[*methods], given=settings or {}, **kwargs).run(teacher)
@@ -552,6 +553,7 @@ def luminet_distill(
     seeds:_arg("seeds, such as 0 1 2 (default: the recipe's)", nargs='+')=None, # seeds, such as 0 1 2 (default: the recipe's)
     epochs:int=None,     # epochs of each student (default: the recipe's)
     schedule:str=None,   # onecycle, or paper for the benchmark's step decay (default: the recipe's)
+    opt:str=None,        # optimiser under one cycle: sgd, nesterov or adamw (default: the recipe's)
     set:_arg("settings of the methods to change, such as lr=0.1 alpha=33 ce_w=1", nargs='+')=None, # settings of the methods to change, such as lr=0.1 alpha=33 ce_w=1
     teacher:str=None,    # file of teacher weights (.safetensors, .pth) or exported learner (.pkl); for ImageNet also 'published' or timm:NAME; without it one is trained
     pretrain:int=None,   # epochs of a teacher that is trained (default: the recipe's)
@@ -569,7 +571,7 @@ def luminet_distill(
 ):
     "Distil by a recipe: teacher, student alone, KD and LumiNet over several seeds"
     if list: return _show_list()
-    kw = dict(teacher=teacher, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
+    kw = dict(teacher=teacher, opt=opt, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
               verbose=(1 if recipe=='digits' else 2) if verbose is None else verbose, bars=sys.stdout.isatty())
     try: res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule, settings=_settings(set), **kw)
     except (ValueError, TypeError, OSError) as e: sys.exit(f'error: {e}')
