@@ -196,15 +196,14 @@ def peak(device, dtype, n=None, reps=5):
 
 def step_parts(teacher, student, b, bf16):
     "Teacher's forward pass, and a student's step without one, on the batch `b`"
+    from step import plain_loop
     amp = lambda: torch.autocast(b[0].device.type, torch.bfloat16, cache_enabled=False, enabled=bf16)
-    teacher = teacher.eval().to(memory_format=torch.channels_last)
-    student = student.train().to(memory_format=torch.channels_last)
-    opt, x = torch.optim.SGD(student.parameters(), lr=.05, momentum=.9, weight_decay=1e-4), b[0].to(memory_format=torch.channels_last)
+    teacher, student, x = (o.to(memory_format=torch.channels_last) for o in (teacher.eval(), student, b[0]))
+    loop = plain_loop(student, None, (x, b[1]))
     def forward():
         with torch.no_grad(), amp(): teacher(x)
     def alone():
-        with amp(): l = F.cross_entropy(student(x), b[1])
-        opt.zero_grad(); l.backward(); opt.step()
+        with amp(): loop()
     return forward, alone
 
 

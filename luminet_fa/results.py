@@ -44,6 +44,7 @@ def _runs(rows, test=True):
     "Rows measured on the test set, or those that were not; of repeated runs the newest"
     rows = pd.DataFrame(rows).fillna({'settings':''}).reset_index(drop=True)
     rows['processes'] = (rows.processes if 'processes' in rows else pd.Series(1, rows.index)).fillna(1).astype(int)     # the earliest rows do not say: one
+    if 'top5' not in rows: rows['top5'] = np.nan                                                          # ImageNet's rows have it
     rows['opt'] = rows.settings.str.extract(r'\bopt=(\w+)')[0].fillna('sgd').to_numpy()                  # shared by the methods of a comparison, although it stands among the settings
     rows['settings'] = rows.settings.str.replace(r' ?\bopt=\w+', '', regex=True).str.strip()
     rows = rows[(rows.eval_on=='test')==test].sort_values('date', kind='stable')
@@ -53,7 +54,6 @@ def _order(m): return ([*_names, m].index(m), str(m))
 
 def _means(rows):
     "Mean and spread over runs that differ in nothing but the seed, comparison by comparison"
-    if 'top5' not in rows: rows = rows.assign(top5=np.nan)                 # ImageNet's rows have it
     g = rows.groupby(_keys, sort=False, dropna=False)
     o = g.agg(n=('seed','size'), top1=('top1','mean'), sd=('top1','std'), best=('best_top1','mean'), best_sd=('best_top1','std'), top5=('top5','mean'),
               seconds=('seconds','mean'), hardware=('hardware', lambda o: ' / '.join(dict.fromkeys(o)))).reset_index()
@@ -64,13 +64,11 @@ def _means(rows):
 _columns = dict(teacher='teacher', alone='student', kd='KD', dkd='DKD', lskd='LSKD', luminet='LumiNet')
 _images = dict(cifar100=50_000, imagenet=1_281_167)   # of the whole training set
 
-def _bench(r): return dict(epochs=r.epochs, schedule='paper', opt='sgd', bs=r.bs, n_train=_images.get(r.data), dtype='float32')
-
 def _differs(r, recipe):
     "What sets the row `r` apart from the benchmark's run of its pair, as words"
     t,own = r.method=='teacher',replace(recipe, schedule='paper').method(r.method) if r.method in recipe.methods else {}
-    want = dict(_bench(recipe), lr=own.get('lr', recipe.teacher_lr if t else recipe.lr), wd=recipe.teacher_wd if t else recipe.wd)
-    out = [f'{r.epochs} of {recipe.epochs} epochs'] if r.epochs!=want.pop('epochs') else []
+    want = dict(schedule='paper', opt='sgd', bs=recipe.bs, n_train=_images.get(recipe.data), dtype='float32', lr=own.get('lr', recipe.teacher_lr if t else recipe.lr), wd=recipe.teacher_wd if t else recipe.wd)
+    out = [f'{r.epochs} of {recipe.epochs} epochs'] if r.epochs!=recipe.epochs else []
     out += [f'{k} {getattr(r, k)}, not {v}' for k,v in want.items() if getattr(r, k)!=v]
     s = {f'{k}={v:.6g}' for k,v in own.items() if k!='lr'}
     return '; '.join(out+(['other settings'] if set(r.settings.split())!=s else []))
