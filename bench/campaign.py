@@ -119,7 +119,7 @@ def main():
     p.add_argument('--cache', help="'memory' or a folder: look the teacher's logits up by view")
     p.add_argument('--ledger', help='folder of the tracked tables')
     p.add_argument('--device')
-    p.add_argument('--bf16', action=argparse.BooleanOptionalAction, default=torch.cuda.is_available())
+    p.add_argument('--bf16', action=argparse.BooleanOptionalAction, help='default: where the machine has instructions for it')
     p.add_argument('--plan', action='store_true', help='say what is done, begun and open, and stop')
     p.add_argument('--mini', action='store_true', help='resnet32 -> resnet8, two epochs on 512 images')
     a = p.parse_args()

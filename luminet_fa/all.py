@@ -13,6 +13,8 @@ from .losses import *
 from .teacher import *
 from .callback import *
 from .metrics import *
+from .fold import *
+from .speed import *
 from .models.cifar import *
 from .models.imagenet import *
 from .models.small import *

@@ -41,13 +41,14 @@ class DistillCallback(_Tidy):
         class_map=None,        # for each student class the teacher's index; see match_classes
         teacher_tfm=None,      # function of the inputs that adapts them to the teacher; see InputMap
         arch=None,             # network, where `teacher` is only weights
+        speed:str='auto',      # of the teacher: 'auto', 'compile', or None to run it just as it is; see Teacher
     ):
         for n,o in (('ce_w', ce_w), ('kd_w', kd_w)):
             if not 0<=o<float('inf'): raise ValueError(f"{n} must be a finite number >= 0, got {o}")
         _check_warmup(warmup)
         if not callable(loss): raise TypeError(f"loss must be a function of two logits, got {type(loss).__name__}")
         self._init_state()
-        store_attr('ce_w,kd_w,warmup,class_map,teacher_tfm')
+        store_attr('ce_w,kd_w,warmup,class_map,teacher_tfm,speed')
         self.kd_func = loss
         self.set_teacher(teacher, arch)
 
@@ -72,9 +73,11 @@ def set_teacher(self:DistillCallback,
     arch=None, # network, where `teacher` is only weights
 )->DistillCallback: # itself
     "Give the callback its teacher, or a new one; a reloaded callback has none"
-    if isinstance(teacher, Teacher) and any(o is not None for o in (arch, self.class_map, self.teacher_tfm)):
-        raise ValueError("a Teacher brings its own arch, class_map and teacher_tfm: give them to it instead")
-    self._teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher, arch, class_map=self.class_map, teacher_tfm=self.teacher_tfm)
+    if isinstance(teacher, Teacher):
+        if self.speed!='auto' or any(o is not None for o in (arch, self.class_map, self.teacher_tfm)):
+            raise ValueError("a Teacher brings its own arch, class_map, teacher_tfm and speed: give them to it instead")
+        self._teacher = teacher
+    else: self._teacher = Teacher(teacher, arch, class_map=self.class_map, teacher_tfm=self.teacher_tfm, speed=self.speed)
     return self
 
 # %% ../nbs/03_callback.ipynb #fa0ff016
@@ -167,7 +170,7 @@ def _autocast(self:DistillCallback):
     "The autocast that MixedPrecision will enter later in this event, entered early for the teacher"
     mp = first(o for o in self.learn.cbs if isinstance(o, MixedPrecision))
     if mp is None: return nullcontext()
-    return torch.autocast('cuda', dtype=torch.bfloat16 if mp.amp_mode==AMPMode.BF16 else torch.float16)
+    return torch.autocast(getattr(mp, 'device_type', 'cuda'), dtype=torch.bfloat16 if mp.amp_mode==AMPMode.BF16 else torch.float16)
 
 # %% ../nbs/03_callback.ipynb #89385eb0
 @patch
@@ -238,9 +241,10 @@ class LumiNetCallback(DistillCallback):
         class_map=None,        # for each student class the teacher's index; see match_classes
         teacher_tfm=None,      # function of the inputs that adapts them to the teacher; see InputMap
         arch=None,             # network, where `teacher` is only weights
+        speed:str='auto',      # of the teacher: 'auto', 'compile', or None to run it just as it is; see Teacher
     ):
         super().__init__(teacher, LumiNetLoss(alpha=alpha, T=T, sync=sync), ce_w=ce_w, kd_w=kd_w, warmup=warmup,
-                         class_map=class_map, teacher_tfm=teacher_tfm, arch=arch)
+                         class_map=class_map, teacher_tfm=teacher_tfm, arch=arch, speed=speed)
         store_attr('alpha,T,sync')
 
 # %% ../nbs/03_callback.ipynb #189c2427

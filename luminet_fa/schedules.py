@@ -63,7 +63,7 @@ def get_schedule(
     return schedules[name]
 
 # %% ../nbs/28_schedules.ipynb #ae90cf40
-optimisers = dict(sgd=dict(opt=torch.optim.SGD, momentum=.9), nesterov=dict(opt=torch.optim.SGD, momentum=.9, nesterov=True), adamw=dict(opt=torch.optim.AdamW))
+optimisers = dict(sgd=dict(opt=torch.optim.SGD, momentum=.9, fused=True), nesterov=dict(opt=torch.optim.SGD, momentum=.9, nesterov=True, fused=True), adamw=dict(opt=torch.optim.AdamW, fused=True))
 
 def opt_func(
     name:str,       # one of the keys of optimisers

@@ -9,10 +9,12 @@ __all__ = ['frozen_view', 'place', 'load_weights', 'load_teacher', 'check_logits
 # %% ../nbs/02_teacher.ipynb #0351d8ae
 import warnings, math
 from collections.abc import Mapping
+from contextlib import nullcontext
 import torch
 from torch import nn, Tensor
 from fastai.basics import *
 from fastprogress.fastprogress import progress_bar
+from .fold import speed_up, _log
 import copy # last: fastai exports a function of this name
 
 # %% ../nbs/02_teacher.ipynb #17749428
@@ -165,18 +167,43 @@ class Teacher:
         class_map=None,       # for each student class the teacher's index, length C; None: same classes, same order
         teacher_tfm=None,     # function of the inputs, returning what the teacher is called with; None passes them on
         weights_only:bool=True, # as in load_teacher
+        speed:str='auto',     # 'auto', 'compile', or None to run the network just as it is
+        amp:torch.dtype=None, # autocast it to this dtype, such as torch.bfloat16; None: as what is around the call
     ):
+        if speed not in (speeds := ('auto','compile',None)): raise ValueError(f"speed must be one of {speeds}, got {speed!r}")
         source,self.vocab = _resolve(teacher, arch, weights_only)
-        self.module,self._placed = frozen_view(source),None
+        self.module,self._placed,self.speed,self.amp = frozen_view(source),None,speed,amp
+        self._tensors,self._changes = [*self.module.parameters(), *self.module.buffers()],0
         self.class_map = None if class_map is None else _check_map(class_map)
         self.tfm,self._checked = teacher_tfm,False
 
+# %% ../nbs/02_teacher.ipynb #32195616
+@patch
+def _version(self:Teacher):
+    "A number that rises whenever a tensor of the teacher is written to"
+    if not self.speed or self._tensors and self._tensors[0].is_inference(): return 0
+    v = sum(o._version for o in self._tensors)
+    if self._placed is not None and v!=self._placed[0][3]:
+        self._changes += 1
+        if self._changes==4: self.speed = None; _log.warning("this teacher's weights keep changing: it runs as it is from here on")
+    return v
+
+def _tensor(xb):
+    "The first tensor among the inputs"
+    return first(o for o in xb if isinstance(o, Tensor))
+
 # %% ../nbs/02_teacher.ipynb #cead377f
 @patch
-def _ready(self:Teacher, x, memory_format=None):
-    "The module, where `x` is and in `x`'s dtype"
-    key = (x.device, x.dtype if x.is_floating_point() else None, memory_format)
-    if self._placed is None or self._placed[0]!=key: self._placed = key,place(self.module, *key)
+def _ready(self:Teacher, xb, memory_format=None):
+    "The module, where the inputs are, in their dtype, and as fast as `speed` says"
+    x = _tensor(xb)
+    dtype = x.dtype if x.is_floating_point() else None
+    if self.speed and x.ndim==4 and x.device.type=='cpu': memory_format = torch.channels_last
+    key = (x.device, dtype, memory_format, self._version())
+    if self._placed is None or self._placed[0]!=key:
+        m = place(self.module, x.device, dtype, memory_format)
+        if self.speed and dtype in (torch.float32,torch.float64): m = speed_up(m, *xb, compile=self.speed=='compile')
+        self._placed = key,m
     return self._placed[1]
 
 # %% ../nbs/02_teacher.ipynb #6261e547
@@ -189,7 +216,8 @@ def __call__(self:Teacher,
     with torch.no_grad():
         xb = apply(lambda o: o.as_subclass(Tensor) if isinstance(o, Tensor) else o, tuple(xb))
         if self.tfm is not None: xb = tuplify(self.tfm(*xb))
-        z = self._ready(first(o for o in xb if isinstance(o, Tensor)), memory_format)(*xb)
+        cast = nullcontext() if self.amp is None else torch.autocast(_tensor(xb).device.type, self.amp)
+        with cast: z = self._ready(xb, memory_format)(*xb)
         if not isinstance(z, Tensor): check_logits(z)
         z = z.as_subclass(Tensor).float()
         return z if self.class_map is None else self._pick(z)

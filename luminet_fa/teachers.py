@@ -18,7 +18,7 @@ from .ledger import source_commit, write_atomic
 from .models.cifar import cifar_model, cifar_models
 from .recipes import Recipe, teachers
 from .teacher import load_teacher, check_teacher
-from .train import Job, _check_args
+from .train import Job, _check_args, _precision
 
 # %% ../nbs/32_teachers.ipynb #23701591
 def save_teacher(
@@ -122,7 +122,8 @@ def luminet_teacher(
     resume:bool=False,   # continue what is unfinished in the output folder
     ledger:str=None,     # folder of tracked tables that get the row as well
     device:str=None,     # cpu, cuda, cuda:1 (default: a GPU where there is one)
-    bf16:bool=False,     # train in bfloat16
+    bf16:bool=False,     # train in bfloat16 (default: where the machine has instructions for it, except for digits)
+    float32:bool=False,  # train in float32
 ):
     "Train one of the benchmark's teachers on CIFAR-100 and keep it with a card, or check one"
     try:
@@ -130,7 +131,7 @@ def luminet_teacher(
             dls = cifar_dls(path, device=device)
             top1,claim = verify_teacher(check, dls, name, progress=sys.stdout.isatty())[1:]
             return print(f"{check}: {top1:.2f} %" + ('' if claim is None else f" ({claim:.2f} % claimed)"))
-        card = train_teacher(teacher_recipe(name, epochs, schedule, bs, lr), path, weights, seed, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16,
+        card = train_teacher(teacher_recipe(name, epochs, schedule, bs, lr), path, weights, seed, out=out, resume=resume, ledger=ledger, device=device, bf16=_precision(bf16, float32),
                              verbose=2, bars=sys.stdout.isatty())
     except (ValueError, TypeError, FileNotFoundError, OSError) as e: sys.exit(f'error: {e}')
     except KeyboardInterrupt: sys.exit('interrupted: the same command with --resume goes on from the last finished epoch')

@@ -7,7 +7,6 @@ __all__ = ['make_model', 'distill_cbs', 'make_dls', 'Checkpoint', 'Job', 'run_re
 
 # %% ../nbs/31_train.ipynb #0acd941e
 import io, json, platform, random, sys, time
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -20,11 +19,10 @@ from fastcore.foundation import L
 from fastcore.script import call_parse
 from fastai.learner import Learner, noop
 from fastai.callback.core import Callback, CancelEpochException
-from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.progress import ProgressCallback
 from fastai.callback import fp16, schedule
 from fastai.metrics import accuracy, top_k_accuracy
-from fastai.torch_core import get_model, set_seed
+from fastai.torch_core import default_device, get_model, set_seed
 from .callback import DistillCallback, LumiNetCallback
 from .data.cifar import cifar_dls
 from .data.digits import digits_dls
@@ -38,6 +36,7 @@ from .models.imagenet import imagenet_model, input_map
 from .models.small import small_model
 from .recipes import Recipe, get_recipe, recipes
 from .schedules import GrowImages, fit_schedule, opt_func
+from .speed import bf16_pays
 from .teacher import Teacher, load_teacher, check_teacher
 from .views import ViewCache, fingerprint
 
@@ -214,7 +213,7 @@ class Job:
     resume:bool=False         # continue what is unfinished in `out`, and skip what is finished
     ledger:str=None           # folder of the tracked tables, which get each row as well
     device:str=None           # 'cpu', 'cuda', ...; None: fastai's default
-    bf16:bool=False           # bfloat16 autocast
+    bf16:bool=None            # bfloat16 autocast; None: where bf16_pays, except for digits
     cache:str=None            # look the teacher's logits up by view: 'memory', or a folder that keeps them; None: ask it in every batch
     channels_last:bool=True   # memory format of the networks
     sync:bool=False           # LumiNet's statistics over all processes instead of each one's own
@@ -232,6 +231,12 @@ class Job:
     given:dict=field(default_factory=dict) # settings of the methods that differ from the recipe's
     _dls:tuple=(None,None)    # seed and loaders, kept between the methods of a seed
     _views:object=None        # the view cache, kept between methods and seeds
+    _why:str=''               # what decided for bfloat16, until it has been said
+
+    def __post_init__(self):
+        if self.bf16 is not None: return
+        self._why = '' if self.recipe.data=='digits' else bf16_pays(self.device or default_device())
+        self.bf16 = bool(self._why)
 
 # %% ../nbs/31_train.ipynb #a4123e95
 @patch
@@ -322,11 +327,11 @@ def learner(self:Job,
     model = make_model(s['arch'], dls.c)
     cbs = self.method_cbs(method, dls)
     learn = Learner(dls, model, opt_func=opt_func(self.recipe.optimiser, s['wd']), wd_bn_bias=True,
-                    metrics=[accuracy, ExpectedCalibrationError(), *([top_k_accuracy] if self.recipe.data=='imagenet' and dls.c>5 else [])], cbs=cbs+[*self.cbs]+([ChannelsLast()] if self.channels_last else []))
+                    metrics=[accuracy, ExpectedCalibrationError(), *([top_k_accuracy] if self.recipe.data=='imagenet' and dls.c>5 else [])], cbs=cbs+[*self.cbs])
     if self.verbose<2: learn.logger = noop
     elif not self.bars: learn.logger = partial(_line, learn)
     if not self.bars or self.verbose<1: learn.remove_cb(ProgressCallback)
-    return learn.to_bf16() if self.bf16 and dls.device.type=='cuda' else learn
+    return learn.to_fast(self.bf16, self.channels_last, verbose=False)
 
 # %% ../nbs/31_train.ipynb #817c6a76
 @patch
@@ -337,11 +342,11 @@ def fit(self:Job,
     "Run one method with one seed, from the start, from its checkpoint, or not at all"
     s,done,ckpt = self.settings(method, seed),self.file(method, seed, 'safetensors'),self.file(method, seed, 'ckpt')
     if self.resume and (res:=_load_done(done, s)): return res
+    if self._why and self.verbose and processes()[0]==0: print(f'training in bfloat16 ({self._why}); --float32 or bf16=False to train in float32', flush=True)
+    self._why = ''
     learn = self.learner(method, seed)
     cb = Checkpoint(ckpt, s, _load_ckpt(ckpt, s) if self.resume else None, seed, self._loader0)
-    cpu_bf16 = self.bf16 and learn.dls.device.type=='cpu'
-    with torch.autocast('cpu', torch.bfloat16, cache_enabled=False) if cpu_bf16 else nullcontext():
-        with learn.added_cbs(cb), shared_ctx(learn): fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
+    with learn.added_cbs(cb), shared_ctx(learn): fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
     if self._views is not None: self._views.flush()
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
     weights = {k:v.detach().cpu().contiguous() for k,v in learn.model.state_dict().items()}
@@ -361,7 +366,7 @@ def command(self:Job)->str: # without local folders
     n = processes()[1]
     launcher = 'torchrun --nproc_per_node' if self.device and str(self.device)=='cpu' or not torch.cuda.is_available() else 'accelerate launch --num_processes'
     program = 'luminet_distill' if n==1 else f'{launcher} {n} $(which luminet_distill)'
-    return ' '.join([program, r.name, *opt, *(['--bf16'] if self.bf16 else []), *(['--sync'] if self.sync else [])])
+    return ' '.join([program, r.name, *opt, *(['--bf16'] if self.bf16 else [] if r.data=='digits' else ['--float32']), *(['--sync'] if self.sync else [])])
 
 # %% ../nbs/31_train.ipynb #14fdc62f
 @patch
@@ -539,6 +544,11 @@ def _seeds(o):
     except ValueError: raise ValueError(f"seeds must be whole numbers such as 0 1 2, got {' '.join(_words(o))}") from None
 
 # %% ../nbs/31_train.ipynb #31c0de11
+def _precision(bf16, float32):
+    "The program's two flags as a field of Job"
+    if bf16 and float32: raise ValueError("choose one of bf16 and float32")
+    return bf16 or (False if float32 else None)
+
 def _settings(o):
     "Settings as numbers, from 'lr=0.1 alpha=33'"
     try: return {k:(int(v) if k=='warmup' and v.isdigit() else float(v)) for k,v in (w.split('=') for w in _words(o or []))}
@@ -561,7 +571,8 @@ def luminet_distill(
     resume:bool=False,   # continue what is unfinished in the output folder
     ledger:str=None,     # folder of tracked tables that get the rows as well
     device:str=None,     # cpu, cuda, cuda:1 (default: a GPU where there is one)
-    bf16:bool=False,     # train in bfloat16
+    bf16:bool=False,     # train in bfloat16 (default: where the machine has instructions for it, except for digits)
+    float32:bool=False,  # train in float32
     sync:bool=False,     # with several processes: LumiNet's statistics over all of them instead of each one's own
     cache:str=None,      # look the teacher's logits up by view instead of asking it in every batch: 'memory', or a folder that keeps them
     holdout:int=0,       # validate on this many training images per class instead of on the test set
@@ -571,9 +582,9 @@ def luminet_distill(
 ):
     "Distil by a recipe: teacher, student alone, KD and LumiNet over several seeds"
     if list: return _show_list()
-    kw = dict(teacher=teacher, opt=opt, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, bf16=bf16, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
+    kw = dict(teacher=teacher, opt=opt, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
               verbose=(1 if recipe=='digits' else 2) if verbose is None else verbose, bars=sys.stdout.isatty())
-    try: res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule, settings=_settings(set), **kw)
+    try: res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule, settings=_settings(set), bf16=_precision(bf16, float32), **kw)
     except (ValueError, TypeError, OSError) as e: sys.exit(f'error: {e}')
     except KeyboardInterrupt: sys.exit('interrupted: the same command with --resume goes on from the last finished epoch')
     if dist.is_initialized(): dist.destroy_process_group()
