@@ -1,4 +1,4 @@
-"""What the bench scripts share: who measured, how to time side by side, how a row is kept.
+"""What the bench scripts share: who measured, how to time side by side, how much memory, how a row is kept.
 
     from common import machine_info, time_side_by_side, add_row
     t = time_side_by_side(dict(ours=f, theirs=g), n=200)    # seconds, medians, alternating
@@ -51,7 +51,7 @@ def _sync():
 
 def time_side_by_side(fns, n=50, warmup=5, clock=time.perf_counter):
     """Median seconds per call of each function in the dict `fns` (no arguments), alternating in one process.
-    Every round calls each function once, in an order that turns by one each round, so that a slow moment hits all alike.
+    A function that returns a float has measured itself, and that counts instead. Every round calls each function once, in an order that turns by one each round, so that a slow moment hits all alike.
     `clock=time.process_time` counts CPU seconds of the process instead: for one thread on a machine that others use as well."""
     names = list(fns)
     for _ in range(warmup):
@@ -60,16 +60,31 @@ def time_side_by_side(fns, n=50, warmup=5, clock=time.perf_counter):
     for i in range(n):
         for k in names[i % len(names):] + names[:i % len(names)]:
             _sync(); t0 = clock()
-            fns[k]()
-            _sync(); times[k].append(clock() - t0)
+            own = fns[k]()
+            _sync(); times[k].append(own if isinstance(own, float) else clock() - t0)
     return {k: statistics.median(v) for k, v in times.items()}
+
+
+def peak_mb(f, device='cpu'):
+    """Largest amount of memory, in 10**6 bytes, that tensors made by `f()` take at one moment; what existed before is not counted.
+    On a CPU every allocation of torch's is followed by its profiler; scratch memory that oneDNN keeps to itself is not seen."""
+    import gc, torch
+    gc.collect()
+    if torch.device(device).type == 'cuda':
+        before = torch.cuda.memory_allocated(); torch.cuda.reset_peak_memory_stats(); f()
+        return (torch.cuda.max_memory_allocated() - before)/1e6
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as prof: f(); gc.collect()
+    now = top = 0
+    for e in sorted((e for e in prof.profiler.kineto_results.events() if e.name() == '[memory]'), key=lambda e: e.start_ns()):
+        now += e.nbytes(); top = max(top, now)
+    return top/1e6
 
 
 def epoch(dl):
     "A function of no argument: take every batch of one epoch, touch the last"
     def f():
         for x, y in dl: pass
-        return x.sum().item()
+        x.sum().item()
     return f
 
 

@@ -196,19 +196,16 @@ def peak(device, dtype, n=None, reps=5):
 
 def step_parts(teacher, student, b, bf16):
     "Teacher's forward pass, and a student's step without one, on the batch `b`"
-    from step import plain_loop
+    from step import in_learner
     amp = lambda: torch.autocast(b[0].device.type, torch.bfloat16, cache_enabled=False, enabled=bf16)
     teacher, student, x = (o.to(memory_format=torch.channels_last) for o in (teacher.eval(), student, b[0]))
-    loop = plain_loop(student, None, (x, b[1]))
     def forward():
         with torch.no_grad(), amp(): teacher(x)
-    def alone():
-        with amp(): loop()
-    return forward, alone
+    return forward, in_learner(student, None, b, bf16=bf16)
 
 
 def step(a):
-    from step import callback
+    from step import in_learner
     if a.threads: torch.set_num_threads(a.threads)
     device, dtype = torch.device(a.device), torch.bfloat16 if a.bf16 else torch.float32
     torch.manual_seed(0)
@@ -218,15 +215,15 @@ def step(a):
         b = torch.randn(bs, 3, a.size, a.size, device=device), torch.randint(0, a.classes, (bs,), device=device)
         teacher = net(a.teacher)
         forward, alone = step_parts(teacher, net(a.student), b, a.bf16)
-        whole = callback(net(a.student), teacher, b, channels_last=True, bf16=a.bf16)
+        whole = in_learner(net(a.student), teacher, b, bf16=a.bf16)
         ways, cost = dict(teacher=forward, student=alone, step=whole), dict(teacher=flops(forward), student=flops(alone))
         cost['step'] = cost['teacher'] + cost['student']
         if a.store:
             it = batches(imagenet_dls(a.store, bs=bs, size=a.size, device=device, seed=0).train)
-            real = callback(net(a.student), teacher, next(it), channels_last=True, bf16=a.bf16)
+            real = in_learner(net(a.student), teacher, next(it), bf16=a.bf16)
             ways |= {'loader': lambda: next(it), 'step+loader': lambda: real(next(it))}; cost['step+loader'] = cost['step']
         if a.compile:
-            ways['compiled'] = callback(torch.compile(net(a.student)), torch.compile(teacher), b, channels_last=True, bf16=a.bf16); cost['compiled'] = cost['step']
+            ways['compiled'] = in_learner(torch.compile(net(a.student)), teacher, b, speed='compile', bf16=a.bf16); cost['compiled'] = cost['step']
             t0 = time.perf_counter(); ways['compiled'](); print(f'compiling took {time.perf_counter() - t0:.0f} s')
         t = time_side_by_side(ways, n=a.n, warmup=2)
         for k, s in t.items():

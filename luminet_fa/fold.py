@@ -6,7 +6,7 @@
 __all__ = ['fold_batchnorm', 'compile_frozen', 'speed_up']
 
 # %% ../nbs/01a_fold.ipynb #afa90f4e
-import logging, torch
+import gc, logging, torch
 from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.fx.experimental.optimization import fuse
@@ -73,4 +73,5 @@ def speed_up(
         if not on: continue
         try: model = do(model, *xb)
         except ValueError as e: _log.warning(f"{do.__name__}: {e}; the teacher runs without it")
+    gc.collect()                                  # tracing leaves circles of objects that hold the weights it replaced
     return model

@@ -172,16 +172,22 @@ class Teacher:
     ):
         if speed not in (speeds := ('auto','compile',None)): raise ValueError(f"speed must be one of {speeds}, got {speed!r}")
         source,self.vocab = _resolve(teacher, arch, weights_only)
-        self.module,self._placed,self.speed,self.amp = frozen_view(source),None,speed,amp
-        self._tensors,self._changes = [*self.module.parameters(), *self.module.buffers()],0
+        self._placed,self._changes,self.speed,self.amp = None,0,speed,amp
+        self._own = not isinstance(teacher, (nn.Module,Learner))   # read from a file or made of weights: nobody else has it
+        self._keep(frozen_view(source))
         self.class_map = None if class_map is None else _check_map(class_map)
         self.tfm,self._checked = teacher_tfm,False
 
 # %% ../nbs/02_teacher.ipynb #32195616
 @patch
+def _keep(self:Teacher, module):
+    "Hold on to this network, and let go of the one before"
+    self.module,self._tensors = module,[*module.parameters(), *module.buffers()]
+
+@patch
 def _version(self:Teacher):
     "A number that rises whenever a tensor of the teacher is written to"
-    if not self.speed or self._tensors and self._tensors[0].is_inference(): return 0
+    if self._own or not self.speed or self._tensors and self._tensors[0].is_inference(): return 0
     v = sum(o._version for o in self._tensors)
     if self._placed is not None and v!=self._placed[0][3]:
         self._changes += 1
@@ -202,7 +208,10 @@ def _ready(self:Teacher, xb, memory_format=None):
     key = (x.device, dtype, memory_format, self._version())
     if self._placed is None or self._placed[0]!=key:
         m = place(self.module, x.device, dtype, memory_format)
-        if self.speed and dtype in (torch.float32,torch.float64): m = speed_up(m, *xb, compile=self.speed=='compile')
+        if self.speed and dtype in (torch.float32,torch.float64):
+            m = speed_up(m, *xb)
+            if self._own: self._keep(m)
+            if self.speed=='compile': m = speed_up(m, *xb, compile=True)
         self._placed = key,m
     return self._placed[1]
 
