@@ -49,10 +49,11 @@ def _sync():
     if torch.cuda.is_available(): torch.cuda.synchronize()
 
 
-def time_side_by_side(fns, n=50, warmup=5, clock=time.perf_counter):
+def time_side_by_side(fns, n=50, warmup=5, clock=time.perf_counter, raw=False):
     """Median seconds per call of each function in the dict `fns` (no arguments), alternating in one process.
     A function that returns a float has measured itself, and that counts instead. Every round calls each function once, in an order that turns by one each round, so that a slow moment hits all alike.
-    `clock=time.process_time` counts CPU seconds of the process instead: for one thread on a machine that others use as well."""
+    `clock=time.process_time` counts CPU seconds of the process instead: for one thread on a machine that others use as well.
+    `raw` gives the list of each function's times, round by round."""
     names = list(fns)
     for _ in range(warmup):
         for f in fns.values(): f()
@@ -62,7 +63,7 @@ def time_side_by_side(fns, n=50, warmup=5, clock=time.perf_counter):
             _sync(); t0 = clock()
             own = fns[k]()
             _sync(); times[k].append(own if isinstance(own, float) else clock() - t0)
-    return {k: statistics.median(v) for k, v in times.items()}
+    return times if raw else {k: statistics.median(v) for k, v in times.items()}
 
 
 def peak_mb(f, device='cpu'):

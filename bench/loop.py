@@ -1,11 +1,11 @@
 """What fastai's loop costs over a hand-written one with the same optimisations, and where it goes. A part of bench/run.py.
 
-Each way trains on the same loader by one cycle; timed is the training part of an epoch, from its first batch on.
+Each way takes the next batch of one loader in turn, with a one-cycle schedule; loader and teacher are the same for all.
 
 bare:  a hand-written loop: folded teacher, channels last, fused SGD, torch's OneCycleLR.
 fast:  `Learner.to_fast` with `LumiNetCallback`.          fast+bar: with fastai's progress bar, written to nowhere.
 stock: the same teacher, layout and optimiser in fastai's own loop.
-over_pct is (this way / bare - 1), the median over the rounds, in percent.
+over_pct is this way / bare - 1 in percent, the median over the rounds of one batch each.
 
 `parts` takes networks of a few hundred weights, so that nothing but the loop is left, and switches one thing on after the other; `profile`
 adds up what Python's profiler finds in the fast loop there, by source file.
@@ -14,12 +14,12 @@ import contextlib, cProfile, os, pstats, statistics, time
 from functools import partial
 import torch, torch.nn as nn, torch.nn.functional as F
 from common import time_side_by_side
-from step import bare_loop, networks, sgd
+from step import bare_loop, middle_of_fit, networks, sgd
 from fastai.basics import Callback, CrossEntropyLossFlat, DataLoaders, Learner, noop
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.core import CancelValidException
 from fastai.callback.progress import ProgressCallback
-from fastai.callback import schedule
+from fastai.callback.schedule import ParamScheduler, combined_cos
 from luminet_fa.callback import LumiNetCallback
 from luminet_fa.data.cifar import cifar100_stats
 from luminet_fa.data.tensor import tensor_dls
@@ -53,38 +53,32 @@ def quiet(learn):
     return learn
 
 
-def hand_loop(student, teacher, dl, bf16):
-    "A function that trains one epoch in a loop of its own, and returns its seconds"
-    step = bare_loop(student, teacher, next(iter(dl)), bf16)
-    sched = torch.optim.lr_scheduler.OneCycleLR(step.opt, .05, total_steps=10**6)
-    def f():
-        t0 = time.perf_counter()
-        for b in dl: step(b); sched.step()
-        if torch.cuda.is_available(): torch.cuda.synchronize()
-        return time.perf_counter() - t0
-    return f
-
-
-def measure(pair, bs, n, device, batches, bf16):
+def measure(pair, bs, n, device, bf16):
     "A row for each way"
     (T, S), size = networks(pair)
     g = torch.Generator().manual_seed(0)
-    x, y = torch.randint(0, 256, (bs*batches, 3, size, size), dtype=torch.uint8, generator=g), torch.arange(bs*batches) % 100
+    x, y = torch.randint(0, 256, (bs*20, 3, size, size), dtype=torch.uint8, generator=g), torch.arange(bs*20) % 100
     dls = tensor_dls(x, y, x[:bs], y[:bs], [str(i) for i in range(100)], *cifar100_stats, bs=bs, device=device, seed=0)
-    teacher = T().to(device)
-    def learner(): return Learner(dls, S().to(device), CrossEntropyLossFlat(), opt_func=opt_func('sgd', 5e-4), wd_bn_bias=True, cbs=LumiNetCallback(teacher))
-    stock = quiet(learner()).add_cbs([ChannelsLast()] + ([BFloat16()] if bf16 else []))
-    ways = dict(bare=hand_loop(S().to(device), teacher, dls.train, bf16), stock=in_fit(stock),
-                fast=in_fit(quiet(learner().to_fast(bf16, True, verbose=False))))
-    ways['fast+bar'] = in_fit(learner().to_fast(bf16, True, verbose=False))
-    rounds = []
-    for f in ways.values(): f()
-    names = list(ways)
-    for i in range(n):
-        rounds.append({k: ways[k]() for k in names[i % 4:] + names[:i % 4]})
-    for k in names:
-        yield dict(device=device, pair=pair, bs=bs, dtype='bf16' if bf16 else 'float32', batches=batches, n=n, way=k, ms=round(statistics.median(r[k] for r in rounds)*1e3/batches, 3),
-                   over_pct=round(100*statistics.median(r[k]/r['bare'] - 1 for r in rounds), 2))
+    teacher, it = T().to(device), batches(dls.train)
+    def learner(fast, bar=False):
+        l = Learner(dls, S().to(device), CrossEntropyLossFlat(), opt_func=opt_func('sgd', 5e-4), wd_bn_bias=True, cbs=[LumiNetCallback(teacher), ParamScheduler(dict(lr=combined_cos(.25, .002, .05, 5e-7)))])
+        l = l.to_fast(bf16, True, verbose=False) if fast else l.add_cbs([ChannelsLast()] + ([BFloat16()] if bf16 else []))
+        return middle_of_fit(l, next(it), bar)
+    bare = bare_loop(S().to(device), teacher, next(it), bf16)
+    sched = torch.optim.lr_scheduler.OneCycleLR(bare.opt, .05, total_steps=10**5, cycle_momentum=False)
+    def by_hand(b): bare(b); sched.step()
+    ways = dict(bare=by_hand, stock=learner(False), fast=learner(True))
+    with open(os.devnull, 'w') as o, contextlib.redirect_stdout(o):
+        ways['fast+bar'] = learner(True, True)
+        t = time_side_by_side({k: (lambda f=f: f(next(it))) for k, f in ways.items()}, n=n, warmup=3, raw=True)
+    for k in ways:
+        yield dict(device=device, pair=pair, bs=bs, dtype='bf16' if bf16 else 'float32', n=n, way=k, ms=round(statistics.median(t[k])*1e3, 3),
+                   over_pct=round(100*statistics.median(a/b - 1 for a, b in zip(t[k], t['bare'])), 2))
+
+
+def batches(dl):
+    "Batches without end"
+    while True: yield from dl
 
 
 # ---------------------------------------------------------------- the loop by itself

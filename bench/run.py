@@ -48,10 +48,10 @@ def loop(a):
     import loop as m
     for r in m.parts(1 if a.quick else a.n or 15, a.device): yield 'loop.csv', r
     for r in m.profile(a.device): yield 'loop.csv', r
-    for p, batches, n in (('resnet32-resnet8', 40, 11), ('resnet32x4-resnet8x4', 6, 11)):
+    for p, n in (('resnet32-resnet8', 200), ('resnet32x4-resnet8x4', 45)):
         if p not in a.pairs: continue
         for bf16 in (False, True):
-            for r in m.measure(p, a.bs[0], 1 if a.quick else a.n or n, a.device, 2 if a.quick else batches, bf16): yield 'loop.csv', {'what': 'learner', **r}
+            for r in m.measure(p, a.bs[0], 1 if a.quick else a.n or n, a.device, bf16): yield 'loop.csv', {'what': 'learner', **r}
 
 
 def loader(a):

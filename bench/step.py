@@ -18,6 +18,7 @@ from common import peak_mb, time_side_by_side
 from loss import written_out
 from fastai.basics import CrossEntropyLossFlat, DataLoader, DataLoaders, Learner, OptimWrapper
 from fastai.callback.channelslast import ChannelsLast
+from fastai.callback.progress import ProgressCallback
 from luminet_fa.callback import LumiNetCallback
 from luminet_fa.losses import luminet_loss
 from luminet_fa.models.cifar import cifar_model, cifar_models
@@ -74,12 +75,17 @@ def _learner(student, b, cbs, fast, bf16, channels_last):
 def in_learner(student, teacher, b, speed='auto', fast=True, bf16=False, channels_last=None, cb=None):
     "One batch of a `Learner` in the middle of a fit: on `b`, or on the batch that the function is given"
     cbs = [] if teacher is None else [cb or LumiNetCallback(teacher, ce_w=2., **({} if isinstance(teacher, Teacher) else dict(speed=speed)))]
-    learn = _learner(student, b, cbs, fast, bf16, channels_last)
+    return middle_of_fit(_learner(student, b, cbs, fast, bf16, channels_last), b)
+
+
+def middle_of_fit(learn, b, bar=False):
+    "A function that gives `learn` its next batch: `b`, or the one that the function is given"
     learn.create_opt()
-    learn.n_epoch, learn.n_iter, learn.epoch, learn.dl, learn.logger, learn.create_mbar = 1, 1000, 0, learn.dls.train, print, False
-    learn.remove_cbs(learn.cbs.filter(lambda o: type(o).__name__ == 'ProgressCallback'))
+    learn.n_epoch, learn.n_iter, learn.epoch, learn.dl, learn.logger, learn.create_mbar = 1, 10**5, 0, learn.dls.train, print, bar
+    if not bar: learn.remove_cbs(learn.cbs.filter(lambda o: isinstance(o, ProgressCallback)))
     for e in ('before_fit', 'before_epoch', 'before_train'): learn(e)
-    def step(b=b): learn.one_batch(0, b)
+    def step(b=b): learn.one_batch(step.i, b); step.i += 1
+    step.i = 0
     return step
 
 

@@ -39,7 +39,7 @@ def fold_batchnorm(
     if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()): raise ValueError("it has hooks, which a folded network would not call")
     n = _norms(model)
     if n==0: return model
-    try: new = fuse(model, inplace=True)          # inplace is about the copy of the weights; nothing of `model` is written to
+    try: new = fuse(model, inplace=True).eval()   # inplace is about the copy of the weights; nothing of `model` is written to
     except Exception as e: raise ValueError(f"it cannot be traced ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})") from None
     if _norms(new)==n: return model
     with torch.autocast(next(model.parameters()).device.type, enabled=False): _check_same(new, model, _few(xb), rtol, 'folding')
