@@ -1,7 +1,7 @@
 """One whole training step with a teacher, way by way. A part of bench/run.py, which says how to call it.
 
 reference: a loop of one's own in float32, contiguous tensors, frozen teacher, the loss written out, torch's SGD.
-fasterai:  fastai with fasterai's KnowledgeDistillationCallback, in float32: the teacher keeps its gradients.
+fasterai:  fastai with fasterai's KnowledgeDistillationCallback and its SoftTarget loss (KD), in float32: gradients flow into the teacher.
 plain:     fastai with `LumiNetCallback(teacher, speed=None)`, in float32, without anything that makes it faster.
 fast:      `LumiNetCallback(teacher)` and `learn.to_fast(bf16=False)`: folded teacher, channels last, the fast loop, fused SGD.
 bf16:      the same in bfloat16. On a CPU without instructions for it this is slower, not faster.
@@ -90,10 +90,12 @@ def middle_of_fit(learn, b, bar=False):
 
 
 def fasterai_cb(teacher):
-    "fasterai's callback with the loss written out, or None where fasterai is not installed"
-    try: from fasterai.distill.distillation_callback import KnowledgeDistillationCallback as KD
+    "fasterai's callback with its own loss for logits, or None where fasterai is not installed"
+    try:
+        from fasterai.distill.distillation_callback import KnowledgeDistillationCallback
+        from fasterai.distill.losses import SoftTarget
     except ImportError: return None
-    return KD(teacher, lambda pred, teacher_pred, **kw: written_out(pred, teacher_pred), weight=.5)
+    return KnowledgeDistillationCallback(teacher, SoftTarget)
 
 
 def networks(pair, classes=None):
