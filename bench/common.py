@@ -36,12 +36,14 @@ def cpu_name():
 
 
 def machine_info():
-    "date, commit, cpu, cores, gpu, python, torch, threads: the columns every row of a bench file starts with"
+    """date, commit, cpu, cores, gpu, python, torch, threads, malloc: the columns every row of a bench file starts with.
+    malloc is 'kept' where glibc was told not to give freed memory back (MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ in the environment)."""
     import torch
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return dict(date=datetime.date.today().isoformat(), commit=commit(), cpu=cpu_name(), cores=cores,
                 gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else 'none',
-                python=platform.python_version(), torch=torch.__version__, threads=torch.get_num_threads())
+                python=platform.python_version(), torch=torch.__version__, threads=torch.get_num_threads(),
+                malloc='kept' if {'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'} <= set(os.environ) else '')
 
 
 def _sync():
