@@ -83,6 +83,14 @@ def peak_mb(f, device='cpu'):
     return top/1e6
 
 
+def peak_flops(device, dtype, n=None, reps=5):
+    "Operations per second of the largest matrix product that is worth timing: what nothing else on this machine is much above"
+    import torch
+    n = n or (8192 if torch.device(device).type == 'cuda' else 2048)
+    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+    return 2*n**3/time_side_by_side({'mm': lambda: a @ b}, n=reps, warmup=2)['mm']
+
+
 def epoch(dl):
     "A function of no argument: take every batch of one epoch, touch the last"
     def f():

@@ -47,7 +47,7 @@ from torchvision.io import ImageReadMode, decode_jpeg, read_file
 from torchvision.transforms.v2 import functional as TF
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
-from common import add_row, epoch, machine_info, time_side_by_side
+from common import add_row, epoch, machine_info, peak_flops, time_side_by_side
 from fastai.vision.all import (CategoryBlock, DataBlock, FlipItem, ImageBlock, IndexSplitter, Normalize, RandomResizedCrop, imagenet_stats, parent_label)
 from luminet_fa.data.imagenet import N_RAND, crop_boxes, imagenet_dls, resized_crop
 from luminet_fa.data.store import build_store
@@ -187,13 +187,6 @@ def flops(f):
     return c.get_total_flops()
 
 
-def peak(device, dtype, n=None, reps=5):
-    "FLOP/s of the largest matrix product that is worth timing"
-    n = n or (8192 if device.type == 'cuda' else 2048)
-    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
-    return 2*n**3/time_side_by_side({'mm': lambda: a @ b}, n=reps, warmup=2)['mm']
-
-
 def step_parts(teacher, student, b, bf16):
     "Teacher's forward pass, and a student's step without one, on the batch `b`"
     from step import in_learner
@@ -209,7 +202,7 @@ def step(a):
     if a.threads: torch.set_num_threads(a.threads)
     device, dtype = torch.device(a.device), torch.bfloat16 if a.bf16 else torch.float32
     torch.manual_seed(0)
-    top, info, rows = peak(device, dtype), machine_info(), []
+    top, info, rows = peak_flops(device, dtype), machine_info(), []
     def net(name): return imagenet_model(name, a.classes).to(device)
     for bs in a.bs:
         b = torch.randn(bs, 3, a.size, a.size, device=device), torch.randint(0, a.classes, (bs,), device=device)

@@ -1,7 +1,7 @@
 """What a step of distillation costs, and each piece of it: everything side by side in one process, alternating, warmed up, medians.
 
     python bench/run.py                          # everything; on two cores about half an hour
-    python bench/run.py loss loop                # some of: loss teacher step loop loader cache memory
+    python bench/run.py loss loop                # some of: peak loss teacher step loop loader cache memory
     python bench/run.py --save                   # and append the rows to bench/results/*.csv
     python bench/run.py step --pairs resnet32x4-resnet8x4 --bs 64 --n 9
     python bench/run.py --quick                  # the smallest of everything: does it run?
@@ -17,11 +17,16 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 warnings.filterwarnings('ignore')
 import torch
-from common import add_row, machine_info
+from common import add_row, machine_info, peak_flops
 
 PAIRS = ['resnet32x4-resnet8x4', 'resnet32-resnet8', 'resnet34-resnet18']
 N = {64: 9, 256: 5, 1024: 3}            # timed steps by batch size, where --n is not given
-WHAT = 'loss teacher step loop loader cache memory'.split()
+WHAT = 'peak loss teacher step loop loader cache memory'.split()
+
+
+def peak(a):
+    for dt in (torch.float32, torch.bfloat16):
+        yield 'peak.csv', dict(device=a.device, dtype=str(dt).split('.')[1].replace('bfloat16', 'bf16'), gflop_s=round(peak_flops(a.device, dt, reps=3 if a.quick else 15)/1e9))
 
 
 def loss(a):
@@ -50,7 +55,7 @@ def loop(a):
     for r in m.profile(a.device): yield 'loop.csv', r
     for p, n in (('resnet32-resnet8', 200), ('resnet32x4-resnet8x4', 45)):
         if p not in a.pairs: continue
-        for bf16 in (False, True):
+        for bf16 in (d == 'bf16' for d in a.dtypes):
             for r in m.measure(p, a.bs[0], 1 if a.quick else a.n or n, a.device, bf16): yield 'loop.csv', {'what': 'learner', **r}
 
 
@@ -103,6 +108,7 @@ def main():
     p.add_argument('--pairs', nargs='+', default=PAIRS, help=f'teacher-student (default: {" ".join(PAIRS)})')
     p.add_argument('--bs', type=int, nargs='+', default=[64, 256, 1024], help='batch sizes of the steps; the other parts take the first')
     p.add_argument('--ways', nargs='+', help='only these ways to take a step (step.py lists them); reference is needed for ratios')
+    p.add_argument('--dtypes', nargs='+', default=['float32', 'bf16'], choices=['float32', 'bf16'], help='of the loop')
     p.add_argument('--n', type=int, help='timed calls of each way (default: fewer for what takes longer)')
     p.add_argument('--path', help='CIFAR-100 in any known layout, for the loader (default: made-up images)')
     p.add_argument('--fasterai', metavar='FOLDER', help='where fasterai is, if it is not installed')
