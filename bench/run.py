@@ -74,7 +74,7 @@ def memory(a):
     for p in a.pairs:
         for bf16 in (False, True): yield 'memory.csv', m.memory(p, a.bs[0], a.device, bf16)
     if a.quick: return
-    for bs in (8, 16): yield 'memory.csv', m.memory('resnet34-resnet18', bs, a.device, True, size=224)
+    for bs in (16, 32): yield 'memory.csv', m.memory('resnet34-resnet18', bs, a.device, True, size=224)
 
 
 # ---------------------------------------------------------------- what is wanted
