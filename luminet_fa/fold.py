@@ -30,7 +30,7 @@ def _check_same(new, old, xb, rtol, what):
 
 # %% ../nbs/01a_fold.ipynb #efa40b63
 def fold_batchnorm(
-    model:nn.Module,  # in eval mode; it is not changed
+    model:nn.Module,  # in eval mode, and to be left in it; it is not changed
     *xb,              # inputs of one batch, on whose first 8 samples both are compared
     rtol:float=1e-3,  # largest difference between their outputs, as a share of the largest output, >0
 )->nn.Module:         # answers as `model` does; `model` itself where nothing can be folded
@@ -40,7 +40,7 @@ def fold_batchnorm(
     n = _norms(model)
     if n==0: return model
     try: new = fuse(model, inplace=True).eval()   # inplace is about the copy of the weights; nothing of `model` is written to
-    except Exception as e: raise ValueError(f"it cannot be traced ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})") from None
+    except Exception as e: raise ValueError(f"it cannot be traced or folded ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})") from None
     if _norms(new)==n: return model
     with torch.autocast(next(model.parameters()).device.type, enabled=False): _check_same(new, model, _few(xb), rtol, 'folding')
     return new
@@ -66,12 +66,15 @@ _log = logging.getLogger('luminet_fa')
 def speed_up(
     model:nn.Module,    # in eval mode; it is not changed
     *xb,                # inputs of one batch
-    compile:bool=False, # compile it as well?
+    fold:bool=True,     # fold its BatchNorms?
+    compile:bool=False, # compile it?
 )->nn.Module:           # answers as `model` does, or is `model`
     "`model` folded and, if asked for, compiled, as far as that can be done"
-    for do,on in ((fold_batchnorm, True), (compile_frozen, compile)):
+    for do,on in ((fold_batchnorm, fold), (compile_frozen, compile)):
         if not on: continue
         try: model = do(model, *xb)
-        except ValueError as e: _log.warning(f"{do.__name__}: {e}; the teacher runs without it")
+        except Exception as e:                    # whatever it is: the network still runs as it is, or says itself why not
+            why = e if isinstance(e, ValueError) else f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
+            _log.warning(f"{do.__name__}: {why}; the teacher runs without it")
     gc.collect()                                  # tracing leaves circles of objects that hold the weights it replaced
     return model

@@ -63,6 +63,11 @@ class LossOnDevice(Callback):
         rec = self.learn.recorder
         if type(rec.smooth_loss) is AvgSmoothLoss: rec.smooth_loss = SmoothLossOnDevice(rec.smooth_loss.beta); rec.smooth_loss.reset()
         self._read = 0
+    def after_fit(self):
+        "fastai's average again, where ours has got to"
+        self._to_cpu()
+        rec,old = self.learn.recorder,self.learn.recorder.smooth_loss
+        if type(old) is SmoothLossOnDevice: rec.smooth_loss = AvgSmoothLoss(old.beta); rec.smooth_loss.count,rec.smooth_loss.val = old.count,to_detach(old.val)
     def after_batch(self):
         "What the progress bar shows"
         if hasattr(self.learn, 'lr_finder'): return        # it stops by this number
@@ -70,6 +75,8 @@ class LossOnDevice(Callback):
         self.learn.smooth_loss = self._shown
     def after_train(self):
         "The epoch's values for `plot_loss`, in one copy"
+        self._to_cpu()
+    def _to_cpu(self):
         rec = self.learn.recorder
         if len(rec.losses)>self._read: rec.losses[self._read:] = torch.stack(rec.losses[self._read:]).cpu().unbind()
         self._read = len(rec.losses)
@@ -97,7 +104,7 @@ class BFloat16(MixedPrecision):
         self.autocast = torch.autocast(self.device_type, torch.bfloat16)
     def before_batch(self):
         "From the forward pass on"
-        self.autocast.__enter__(); self._inside = True
+        self._leave(); self.autocast.__enter__(); self._inside = True
     def after_pred(self):
         "The loss in float32"
         self.learn.pred = to_float(self.pred)
@@ -106,6 +113,15 @@ class BFloat16(MixedPrecision):
         self._leave()
     def after_cancel_batch(self):
         "Or until there will be none"
+        self._leave()
+    def after_cancel_train(self):
+        "Nor here"
+        self._leave()
+    def after_cancel_validate(self):
+        "Nor here"
+        self._leave()
+    def after_cancel_epoch(self):
+        "Nor here"
         self._leave()
     def _leave(self):
         if self._inside: self._inside = False; self.autocast.__exit__(None, None, None)
@@ -128,10 +144,11 @@ def to_fast(self:Learner,
 )->Learner: # itself
     "Train faster, with the same results to rounding"
     device = torch.device(getattr(self.dls, 'device', None) or default_device())
-    why = bf16_pays(device) if bf16 is None else ('as asked' if bf16 else '')
-    if channels_last is None: channels_last = _has_conv2d(self.model) and (bool(why) or device.type=='cpu')
-    self.remove_cbs([FastEvents, LossOnDevice, BFloat16, ChannelsLast])
+    amp = first(o for o in self.cbs if isinstance(o, MixedPrecision) and not isinstance(o, BFloat16)) if bf16 is None else None
+    why = '' if amp is not None else bf16_pays(device) if bf16 is None else ('as asked' if bf16 else '')
+    if channels_last is None: channels_last = _has_conv2d(self.model) and (amp is not None or bool(why) or device.type=='cpu')
+    self.remove_cbs([FastEvents, LossOnDevice, ChannelsLast, BFloat16 if amp is not None else MixedPrecision])
     self.add_cbs([FastEvents(), LossOnDevice(every), *([BFloat16()] if why else []), *([ChannelsLast()] if channels_last else [])])
     if not channels_last: self.model.to(memory_format=torch.contiguous_format)
-    if verbose: print(f"fast: {f'bfloat16 ({why})' if why else 'float32'}{', channels last' if channels_last else ''}")
+    if verbose: print(f"fast: {f'bfloat16 ({why})' if why else 'float32' if amp is None else f'{amp.amp_mode.value} as it was'}{', channels last' if channels_last else ''}")
     return self

@@ -187,9 +187,9 @@ def _keep(self:Teacher, module):
 @patch
 def _version(self:Teacher):
     "A number that rises whenever a tensor of the teacher is written to"
-    if self._own or not self.speed or self._tensors and self._tensors[0].is_inference(): return 0
+    if self._own or self._tensors and self._tensors[0].is_inference(): return 0
     v = sum(o._version for o in self._tensors)
-    if self._placed is not None and v!=self._placed[0][3]:
+    if self.speed and self._placed is not None and v!=self._placed[0][3]:
         self._changes += 1
         if self._changes==4: self.speed = None; _log.warning("this teacher's weights keep changing: it runs as it is from here on")
     return v
@@ -211,7 +211,7 @@ def _ready(self:Teacher, xb, memory_format=None):
         if self.speed and dtype in (torch.float32,torch.float64):
             m = speed_up(m, *xb)
             if self._own: self._keep(m)
-            if self.speed=='compile': m = speed_up(m, *xb, compile=True)
+            if self.speed=='compile': m = speed_up(m, *xb, fold=False, compile=True)
         self._placed = key,m
     return self._placed[1]
 
@@ -244,7 +244,8 @@ def _pick(self:Teacher, z):
 def begin_fit(self:Teacher,
     learn, # `Learner` that is about to train with this teacher
 ):
-    "Refuse what this teacher cannot serve; a plain one serves every `Learner`"
+    "Refuse what this teacher cannot serve; a plain one serves every `Learner`, and looks at its owner's weights again"
+    if not self._own: self._placed = None
 
 @patch
 def on_batch(self:Teacher,

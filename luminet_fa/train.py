@@ -59,15 +59,17 @@ def distill_cbs(
     method:str,   # 'alone', 'kd', 'dkd', 'lskd' or 'luminet'
     teacher=None, # what the callback takes as a teacher; 'alone' needs none
     sync=False,   # LumiNet's statistics over all processes?
+    speed='auto', # of a teacher that is asked live, see Teacher
     **settings,   # of the method: arguments of its loss and of the callback; `lr` is left out
 )->list:          # callbacks for a `Learner`; empty for 'alone'
     "The callbacks that make a `Learner` train by `method`"
     if method not in _method_names: raise ValueError(f"unknown method {method!r}; there are: {', '.join(_method_names)}")
     settings.pop('lr', None)
     if method=='alone': return []
-    if method=='luminet': return [LumiNetCallback(teacher, sync=sync, **settings)]
+    own = {} if isinstance(teacher, Teacher) else dict(speed=speed)
+    if method=='luminet': return [LumiNetCallback(teacher, sync=sync, **own, **settings)]
     cb = {k:settings.pop(k) for k in ('ce_w','kd_w','warmup') if k in settings}
-    return [DistillCallback(teacher, _losses[method](**settings), **cb)]
+    return [DistillCallback(teacher, _losses[method](**settings), **own, **cb)]
 
 # %% ../nbs/31_train.ipynb #17ec8ff1
 _data = dict(digits=digits_dls, cifar100=cifar_dls, imagenet=imagenet_dls)
@@ -216,6 +218,7 @@ class Job:
     bf16:bool=None            # bfloat16 autocast; None: where bf16_pays, except for digits
     cache:str=None            # look the teacher's logits up by view: 'memory', or a folder that keeps them; None: ask it in every batch
     channels_last:bool=True   # memory format of the networks
+    compile:bool=False        # compile the teacher? It pays from some hundred batches on
     sync:bool=False           # LumiNet's statistics over all processes instead of each one's own
     valid_from_train:int=0    # as in make_dls
     n_train:int=0             # images for teacher and students alike; 0: as the recipe says
@@ -288,6 +291,11 @@ def settings(self:Job,
         **(dict(sync=1) if self.sync and method=='luminet' else {}))
 
 # %% ../nbs/31_train.ipynb #31c0de02
+@patch(as_prop=True)
+def speed(self:Job)->str:
+    "Of the teacher, as Teacher takes it"
+    return 'compile' if self.compile else 'auto'
+
 @patch
 def asked(self:Job,
     method:str, # that will ask
@@ -296,7 +304,7 @@ def asked(self:Job,
     "The teacher, or a view cache of it"
     if not self.cache or method=='alone': return self.teacher
     if self._views is None:
-        self._views = ViewCache(self.teacher, dls, None if self.cache=='memory' else self.cache, amp=torch.bfloat16 if self.bf16 else None)
+        self._views = ViewCache(self.teacher, dls, None if self.cache=='memory' else self.cache, amp=torch.bfloat16 if self.bf16 else None, speed=self.speed)
     return self._views
 
 # %% ../nbs/31_train.ipynb #4197d79a
@@ -308,7 +316,7 @@ def method_cbs(self:Job,
     "What makes the learner train by `method`; a subclass may put another loss here"
     r = self.recipe
     grow = [GrowImages(r.start_size, r.size)] if r.start_size and r.schedule=='onecycle' else []
-    return grow if method=='teacher' else grow+distill_cbs(method, self.asked(method, dls), self.sync, **self.recipe.method(method))
+    return grow if method=='teacher' else grow+distill_cbs(method, self.asked(method, dls), self.sync, self.speed, **self.recipe.method(method))
 
 # %% ../nbs/31_train.ipynb #7fdb6eff
 def _line(learn, log):
@@ -366,7 +374,7 @@ def command(self:Job)->str: # without local folders
     n = processes()[1]
     launcher = 'torchrun --nproc_per_node' if self.device and str(self.device)=='cpu' or not torch.cuda.is_available() else 'accelerate launch --num_processes'
     program = 'luminet_distill' if n==1 else f'{launcher} {n} $(which luminet_distill)'
-    return ' '.join([program, r.name, *opt, *(['--bf16'] if self.bf16 else [] if r.data=='digits' else ['--float32']), *(['--sync'] if self.sync else [])])
+    return ' '.join([program, r.name, *opt, *(['--bf16'] if self.bf16 else [] if r.data=='digits' else ['--float32']), *(['--compile'] if self.compile else []), *(['--sync'] if self.sync else [])])
 
 # %% ../nbs/31_train.ipynb #14fdc62f
 @patch
@@ -573,6 +581,7 @@ def luminet_distill(
     device:str=None,     # cpu, cuda, cuda:1 (default: a GPU where there is one)
     bf16:bool=False,     # train in bfloat16 (default: where the machine has instructions for it, except for digits)
     float32:bool=False,  # train in float32
+    compile:bool=False,  # compile the teacher: pays from some hundred batches on, needs a C++ compiler on a CPU
     sync:bool=False,     # with several processes: LumiNet's statistics over all of them instead of each one's own
     cache:str=None,      # look the teacher's logits up by view instead of asking it in every batch: 'memory', or a folder that keeps them
     holdout:int=0,       # validate on this many training images per class instead of on the test set
@@ -582,7 +591,7 @@ def luminet_distill(
 ):
     "Distil by a recipe: teacher, student alone, KD and LumiNet over several seeds"
     if list: return _show_list()
-    kw = dict(teacher=teacher, opt=opt, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
+    kw = dict(teacher=teacher, opt=opt, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, compile=compile, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
               verbose=(1 if recipe=='digits' else 2) if verbose is None else verbose, bars=sys.stdout.isatty())
     try: res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule, settings=_settings(set), bf16=_precision(bf16, float32), **kw)
     except (ValueError, TypeError, OSError) as e: sys.exit(f'error: {e}')

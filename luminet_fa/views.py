@@ -42,9 +42,10 @@ class ViewCache(Teacher):
         arch:nn.Module=None,  # as in Teacher
         class_map=None,       # as in Teacher
         teacher_tfm=None,     # as in Teacher; a module, so that its numbers can be hashed
+        speed:str='auto',     # as in Teacher; 'compile' pays where the whole table is built
         verify:int=100,       # compare every so many batches with the view they should be; the first of a fit always
     ):
-        super().__init__(teacher, arch, class_map, teacher_tfm)
+        super().__init__(teacher, arch, class_map, teacher_tfm, speed=speed)
         self.dl,self.amp,self.verify,self.folder = _loader(dl),amp,verify,folder and Path(folder)
         if teacher_tfm is not None and not isinstance(teacher_tfm, nn.Module): raise TypeError("teacher_tfm must be a module here: a function cannot be told from a changed one")
         self.key = self._key()
