@@ -15,6 +15,7 @@ from .callback import *
 from .metrics import *
 from .fold import *
 from .speed import *
+from .picture import *
 from .models.cifar import *
 from .models.imagenet import *
 from .models.small import *
