@@ -99,6 +99,11 @@ def epoch(dl):
     return f
 
 
+def batches(dl):
+    "Batches without end"
+    while True: yield from dl
+
+
 def add_row(csv_name, row):
     "Append the dict `row` to bench/results/`csv_name`; new columns are added at the end, earlier rows leave them empty"
     RESULTS.mkdir(exist_ok=True)

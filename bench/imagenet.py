@@ -47,7 +47,7 @@ from torchvision.io import ImageReadMode, decode_jpeg, read_file
 from torchvision.transforms.v2 import functional as TF
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
-from common import add_row, epoch, machine_info, peak_flops, time_side_by_side
+from common import add_row, batches, epoch, machine_info, peak_flops, time_side_by_side
 from fastai.vision.all import (CategoryBlock, DataBlock, FlipItem, ImageBlock, IndexSplitter, Normalize, RandomResizedCrop, imagenet_stats, parent_label)
 from luminet_fa.data.imagenet import N_RAND, crop_boxes, imagenet_dls, resized_crop
 from luminet_fa.data.store import build_store
@@ -228,11 +228,6 @@ def step(a):
     if a.save:
         for r in rows: p = add_row('imagenet.csv', {**info, 'device': a.device, **r})
         print(f'{len(rows)} rows added to {p}')
-
-
-def batches(dl):
-    "Batches without end"
-    while True: yield from dl
 
 
 def main():

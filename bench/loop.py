@@ -13,7 +13,7 @@ adds up what Python's profiler finds in the fast loop there, by source file.
 import contextlib, cProfile, os, pstats, statistics, time
 from functools import partial
 import torch, torch.nn as nn, torch.nn.functional as F
-from common import time_side_by_side
+from common import batches, time_side_by_side
 from step import bare_loop, middle_of_fit, networks, sgd
 from fastai.basics import Callback, CrossEntropyLossFlat, DataLoaders, Learner, noop
 from fastai.callback.channelslast import ChannelsLast
@@ -74,11 +74,6 @@ def measure(pair, bs, n, device, bf16):
     for k in ways:
         yield dict(device=device, pair=pair, bs=bs, dtype='bf16' if bf16 else 'float32', n=n, way=k, ms=round(statistics.median(t[k])*1e3, 3),
                    over_pct=round(100*statistics.median(a/b - 1 for a, b in zip(t[k], t['bare'])), 2))
-
-
-def batches(dl):
-    "Batches without end"
-    while True: yield from dl
 
 
 # ---------------------------------------------------------------- the loop by itself

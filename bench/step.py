@@ -98,11 +98,11 @@ def fasterai_cb(teacher):
     return KnowledgeDistillationCallback(teacher, SoftTarget)
 
 
-def networks(pair, classes=None):
+def networks(pair):
     "Functions that make the teacher and the student of 'teacher-student', and the size of their images"
     names = pair.split('-')
     cifar = all(n in cifar_models for n in names)
-    return [partial(cifar_model, n, classes or 100) if cifar else partial(imagenet_model, n, classes or 200) for n in names], 32 if cifar else 64
+    return [partial(cifar_model, n, 100) if cifar else partial(imagenet_model, n, 200) for n in names], 32 if cifar else 64
 
 
 def batch(bs, size, classes, device):

@@ -111,18 +111,7 @@ class BFloat16(MixedPrecision):
     def after_loss(self):
         "Until the loss is there"
         self._leave()
-    def after_cancel_batch(self):
-        "Or until there will be none"
-        self._leave()
-    def after_cancel_train(self):
-        "Nor here"
-        self._leave()
-    def after_cancel_validate(self):
-        "Nor here"
-        self._leave()
-    def after_cancel_epoch(self):
-        "Nor here"
-        self._leave()
+    after_cancel_batch = after_cancel_train = after_cancel_validate = after_cancel_epoch = after_loss   # or until there will be none
     def _leave(self):
         if self._inside: self._inside = False; self.autocast.__exit__(None, None, None)
     def before_backward(self): "There is no scaler"
