@@ -31,6 +31,8 @@ from .views import *
 from .distributed import *
 from .train import *
 from .teachers import *
+from .rescale import *
+from .ship import *
 from .results import *
 from .analysis import *
 
