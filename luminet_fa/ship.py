@@ -8,7 +8,7 @@ __all__ = ['export_learner', 'save_student', 'load_student', 'export_program', '
 
 # %% ../nbs/34_ship.ipynb #1d69d838
 import json, statistics, time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from pathlib import Path
 import pandas as pd, safetensors.torch, torch
@@ -48,7 +48,7 @@ def _stats(dls):
 def save_student(
     learn:Learner,    # a trained one
     folder,           # to make, or to write into
-    arch:str=None,    # name of the network for `make_model`; None: whoever loads it brings the network
+    arch:str=None,    # name of the network for make_model; None: whoever loads it brings the network
     **info,           # what else to write down: the recipe, its row in the ledger, the source of the data; JSON-able
 )->Path:              # the folder
     "`student.safetensors` and `config.json`"
@@ -100,7 +100,7 @@ def export_program(
 )->float:             # the difference
     "`model` as a `torch.export` program in `file`, checked"
     m,x,z = _ready(model, x)
-    torch.export.save(torch.export.export(m, (x,), dynamic_shapes=({0: torch.export.Dim('batch', min=1)},)), file)
+    torch.export.save(torch.export.export(m, (torch.zeros_like(x[:2]),), dynamic_shapes=({0: torch.export.Dim('batch', min=1)},)), file)
     p = torch.export.load(file).module()
     return max(_agree(p(x), z, file, rtol), _agree(p(x[:1]), z[:1], file, rtol))
 
@@ -115,7 +115,7 @@ def export_onnx(
     try: import onnxruntime as ort, onnxscript
     except ImportError as e: raise ImportError(f"ONNX needs more packages ({e.name} is missing): pip install 'luminet_fa[onnx]'") from None
     m,x,z = _ready(model, x)
-    torch.onnx.export(m, (x,), file, dynamo=True, external_data=False, verbose=False, input_names=['x'], output_names=['logits'], dynamic_shapes=({0: torch.export.Dim('batch', min=1)},))
+    torch.onnx.export(m, (torch.zeros_like(x[:2]),), file, dynamo=True, external_data=False, verbose=False, input_names=['x'], output_names=['logits'], dynamic_shapes=({0: torch.export.Dim('batch', min=1)},))
     s = ort.InferenceSession(str(file), providers=['CPUExecutionProvider'])
     ask = lambda o: torch.from_numpy(s.run(None, {'x': o.numpy()})[0])
     return max(_agree(ask(x), z, file, rtol), _agree(ask(x[:1]), z[:1], file, rtol))
@@ -128,7 +128,7 @@ def _seconds(f, n):
     return statistics.median(t[3:])
 
 def compare_networks(
-    networks:dict, # name -> module, or a function of a batch such as an ONNX session
+    networks:dict, # name -> module, which is put into eval mode, or a function of a batch such as an ONNX session
     x:Tensor,      # a batch of inputs on the CPU
     files:dict={}, # name -> file, for its size
     n:int=50,      # timed calls of each, >=1
@@ -136,11 +136,12 @@ def compare_networks(
     "Size and speed of several networks, side by side"
     rows = {}
     for k,m in networks.items():
-        if isinstance(m, nn.Module): m = m.eval()
+        if isinstance(m, nn.Module):
+            with suppress(NotImplementedError): m.eval()   # an exported program is in eval mode for good, and says so
         with torch.inference_mode(): one,all_ = (_seconds(lambda: m(o), n) for o in (x[:1], x))
         p = sum(o.numel() for o in m.parameters()) if isinstance(m, nn.Module) else None
         rows[k] = dict(parameters=p, kB=round(Path(files[k]).stat().st_size/1e3) if k in files else None, ms_1=round(one*1e3, 3), img_s=round(len(x)/all_))
-    return pd.DataFrame(rows).T
+    return pd.DataFrame.from_dict(rows, orient='index').astype(dict(parameters='Int64', kB='Int64'))
 
 # %% ../nbs/34_ship.ipynb #faf24f42
 def model_card(
