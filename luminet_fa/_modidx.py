@@ -778,4 +778,9 @@ d = { 'settings': { 'branch': 'main',
                                   'luminet_fa.views._data_key': ('views.html#_data_key', 'luminet_fa/views.py'),
                                   'luminet_fa.views._loader': ('views.html#_loader', 'luminet_fa/views.py'),
                                   'luminet_fa.views._map': ('views.html#_map', 'luminet_fa/views.py'),
-                                  'luminet_fa.views.fingerprint': ('views.html#fingerprint', 'luminet_fa/views.py')}}}
+                                  'luminet_fa.views.fingerprint': ('views.html#fingerprint', 'luminet_fa/views.py')},
+            'luminet_fa.watch': { 'luminet_fa.watch.DistillCallback.both_views': ( 'watch.html#distillcallback.both_views',
+                                                                                   'luminet_fa/watch.py'),
+                                  'luminet_fa.watch.DistillCallback.show_distill': ( 'watch.html#distillcallback.show_distill',
+                                                                                     'luminet_fa/watch.py'),
+                                  'luminet_fa.watch._picture': ('watch.html#_picture', 'luminet_fa/watch.py')}}}

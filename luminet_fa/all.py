@@ -16,6 +16,7 @@ from .metrics import *
 from .fold import *
 from .speed import *
 from .picture import *
+from .watch import *
 from .models.cifar import *
 from .models.imagenet import *
 from .models.small import *

@@ -21,9 +21,14 @@ from .teacher import Teacher, check_logits
 class _Tidy(Callback):
     "A callback that takes its columns along when it leaves its learner"
     @property
-    def learn(self): return self.__dict__.get('_learner')
+    def learn(self):
+        "The learner this belongs to, or None"
+        return self.__dict__.get('_learner')
     @learn.setter
-    def learn(self, learn):
+    def learn(self,
+        learn, # `Learner`, or None on leaving it
+    ):
+        "Take the columns along when leaving"
         if learn is None and self.learn is not None: self._columns(False)
         self.__dict__['_learner'] = learn
 
@@ -267,5 +272,10 @@ def plot_distill(self:DistillCallback,
     for k,c,m in (('ce_loss','#999999','o'), ('kd_loss','#009E73','s')):
         if self.history[-1][k] is not None: ax.plot(x, [h[k] for h in self.history], c=c, marker=m, ms=3, label=k)
     ax.fill_between(x, 0, [h['ramp'] for h in self.history], alpha=.12, color='#0072B2', transform=ax.get_xaxis_transform(), label='ramp', lw=0)
-    ax.set(xlabel='epoch', ylabel='mean over training batches', yscale='log'); ax.legend()
+    ax.set(xlabel='epoch', ylabel='mean over training batches', yscale='log')
+    names = getattr(self.learn.recorder, 'metric_names', ())
+    if 'agree' in names and len(self.learn.recorder.values)==len(x):   # TeacherAgreement is among the metrics
+        right = ax.twinx(); right.plot(x, [v[names.index('agree')-1] for v in self.learn.recorder.values], c='#D55E00', ls='--', label='agree (validation)')
+        right.set(ylim=(0,1), ylabel='agreement'); right.grid(False); right.legend(loc='lower right')
+    ax.legend(loc='upper right')
     return ax

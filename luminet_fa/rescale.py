@@ -45,7 +45,11 @@ class ClassScale(nn.Module):
     ):
         super().__init__()
         self.register_buffer('a', a); self.register_buffer('b', b)
-    def forward(self, z): return z*self.a+self.b
+    def forward(self,
+        z:Tensor, # logits, (B,C)
+    )->Tensor:    # z's shape
+        "`a*z+b`"
+        return z*self.a+self.b
 
 def _fold_scale(model, a, b, x):
     "A copy of `model` with the map in its last Linear, or with a ClassScale behind it where that is not the output"

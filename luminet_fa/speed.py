@@ -18,7 +18,9 @@ _inner = set("before_batch after_pred after_loss before_backward after_cancel_ba
 
 class _Events:
     "In the place of `Learner._call_one`: the same callbacks in the same order, without those that have nothing to do"
-    def __init__(self, learn): self.learn,self.cbs,self.of = learn,[],{}
+    def __init__(self,
+        learn, # `Learner` whose events these are
+    ): self.learn,self.cbs,self.of = learn,[],{}
     def __getstate__(self): return dict(learn=self.learn, cbs=[], of={})
     def __call__(self, event_name):
         if self.learn.cbs.items!=self.cbs: self.cbs,self.of = [*self.learn.cbs],{}
@@ -43,7 +45,9 @@ class FastEvents(Callback):
 # %% ../nbs/05_speed.ipynb #8a648106
 class SmoothLossOnDevice(AvgSmoothLoss):
     "`AvgSmoothLoss` that stays on the device of the loss"
-    def accumulate(self, learn):
+    def accumulate(self,
+        learn, # `Learner` with the loss of the newest batch
+    ):
         "Count one batch in"
         self.count += 1
         loss = to_detach(learn.loss.mean(), cpu=False)

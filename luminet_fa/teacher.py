@@ -153,7 +153,10 @@ class InputMap(nn.Module):
         (m_s,s_s),(m_t,s_t) = [[torch.as_tensor(o, dtype=torch.float32).view(1,-1,1,1) for o in st] for st in (student_stats, teacher_stats)]
         self.size = (size,size) if isinstance(size, int) else size
         self.register_buffer('scale', s_s/s_t); self.register_buffer('shift', (m_s-m_t)/s_t)
-    def forward(self, x):
+    def forward(self,
+        x:Tensor, # images normalised for the student, (B,C,H,W)
+    )->Tensor:    # normalised for the teacher, in its size
+        "The batch as the teacher wants it"
         x = x*self.scale.to(x)+self.shift.to(x)
         if self.size is None or tuple(x.shape[-2:])==tuple(self.size): return x
         return F.interpolate(x, self.size, mode='bilinear', antialias=True)

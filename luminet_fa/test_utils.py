@@ -30,7 +30,9 @@ def toy_images(
 # %% ../nbs/90_test_utils.ipynb #b7b08716
 class _Items(list):
     "A list of samples that `learn.export` can empty"
-    def new_empty(self): return _Items()
+    def new_empty(self):
+        "No items, for `export`"
+        return _Items()
 
 # %% ../nbs/90_test_utils.ipynb #eb3fc128
 def toy_dls(

@@ -76,7 +76,9 @@ class Images:
     def __getitem__(self, i):
         if isinstance(i, (int,np.integer)): return torch.from_numpy(self.src[int(self.idxs[i])]).permute(2,0,1)
         return Images(self.src, self.idxs[i])
-    def to(self, device):
+    def to(self,
+        device, # ignored
+    ):
         "Itself: pictures stay where their source is"
         return self
     def clone(self):

@@ -127,7 +127,7 @@ def input_of(
     network,             # name as in imagenet_model, or a module that imagenet_model or timm has made
     weights='published', # as in imagenet_model; ignored for a module
 )->ImageInput:           # of a file and of random weights: that of the published default
-    "The pixels that `network` was trained on"
+    "What `network` expects of its pixels: mean, std and size"
     if isinstance(network, nn.Module):
         inp,cfg = getattr(network, 'image_input', None),getattr(network, 'pretrained_cfg', None)
         if inp is None and not cfg: raise ValueError(f"a {type(network).__name__} does not say what it was trained on: pass its name, or make an InputMap")
