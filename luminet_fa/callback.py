@@ -276,6 +276,6 @@ def plot_distill(self:DistillCallback,
     names = getattr(self.learn.recorder, 'metric_names', ())
     if 'agree' in names and len(self.learn.recorder.values)==len(x):   # TeacherAgreement is among the metrics
         right = ax.twinx(); right.plot(x, [v[names.index('agree')-1] for v in self.learn.recorder.values], c='#D55E00', ls='--', label='agree (validation)')
-        right.set(ylim=(0,1), ylabel='agreement'); right.grid(False); right.legend(loc='lower right')
+        right.set(ylim=(0,1), ylabel='agreement'); right.grid(False); right.legend(loc='center right')
     ax.legend(loc='upper right')
     return ax

@@ -23,7 +23,7 @@ def _pair_of_bars(ax, z_s, z_t, T, title, names, row):
     "Teacher's and student's softmax of one row, side by side"
     x = np.arange(z_s.shape[1])
     for z,dx,c,l in ((z_t,-.2,'#D55E00','teacher'), (z_s,.2,'#0072B2','student')): ax.bar(x+dx, (z[row]/T).softmax(0), .4, color=c, label=l)
-    ax.set_title(title, fontsize=9); ax.set_xticks(x, names, fontsize=7); ax.legend(fontsize=7, frameon=False)
+    ax.set_title(title, fontsize=9); ax.set_xticks(x, names, fontsize=7); ax.set_ylim(0, 1.2*ax.get_ylim()[1]); ax.legend(fontsize=7, frameon=False, ncols=2, loc='upper right')
 
 # %% ../nbs/06_picture.ipynb #28ae5c78
 def plot_idea(
@@ -43,8 +43,8 @@ def plot_idea(
     for i,(who,z,h) in enumerate((('teacher',z_t,h_t), ('student',z_s,h_s))):
         _heat(fig.add_subplot(g[i,0]), z, f'{who}: logits', names, row, max(z_s.abs().max(), z_t.abs().max()))
         _heat(fig.add_subplot(g[i,1]), h, f'{who}: each column standardised', names, row, 2.5)
-    _pair_of_bars(fig.add_subplot(g[0,2]), h_s, h_t, T, f'LumiNet compares: the framed rows on the left of this, softened (T={T:g})', names, row)
-    _pair_of_bars(fig.add_subplot(g[1,2]), z_s, z_t, T, f'KD compares: the framed rows of logits, softened (T={T:g})', names, row)
+    _pair_of_bars(fig.add_subplot(g[0,2]), h_s, h_t, T, f'LumiNet compares the framed rows beside this (T={T:g})', names, row)
+    _pair_of_bars(fig.add_subplot(g[1,2]), z_s, z_t, T, f'KD compares the framed rows of logits (T={T:g})', names, row)
     return fig
 
 # %% ../nbs/06_picture.ipynb #2262d666
