@@ -31,6 +31,7 @@ def logit_moments(
     for b in (progress_bar(dl, leave=False) if progress else dl):
         with torch.no_grad(): z = f(*_inputs(b, n_inp)).double()
         check_logits(z)
+        if z.ndim!=2: raise ValueError(f"only logits (B,C) can be rescaled, got shape {tuple(z.shape)}")
         n,s,q = n+len(z),s+z.sum(0),q+z.square().sum(0)
     if n<2: raise ValueError(f"the mean and spread of logits need two images or more, got {n}")
     mean = s/n
@@ -58,9 +59,9 @@ def _fold_scale(model, a, b, x):
     last = next((o for o in reversed([*m.modules()]) if isinstance(o, nn.Linear) and o.out_features==len(a)), None)
     if last is not None:
         with torch.no_grad():
-            if last.bias is None: last.bias = nn.Parameter(torch.zeros_like(a))
+            if last.bias is None: last.bias = nn.Parameter(last.weight.new_zeros(len(a)))
             last.weight.mul_(a[:,None]); last.bias.mul_(a).add_(b)
-            if (m(*x)-want).abs().max()<=1e-3*want.abs().max(): return m
+            if (m(*x)-want).abs().max()<=max(1e-3, 4*torch.finfo(last.weight.dtype).eps)*want.abs().max(): return m
     return nn.Sequential(deepcopy(model), ClassScale(a, b))
 
 # %% ../nbs/33_rescale.ipynb #8de30c54

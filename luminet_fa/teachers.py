@@ -97,6 +97,7 @@ def train_teacher(
     _check_args(['alone'], [seed], r, kwargs.get('device'))
     job = Job(r, path, commit=source_commit(), methods=['teacher'], **kwargs)
     run,dls = job.fit('teacher', seed),job.dls(0)
+    run['row']['command'] = f"luminet_teacher {r.teacher} --epochs {r.epochs} --schedule {r.schedule} --bs {r.bs} --lr {r.lr:g} --seed {seed} --path DIR {'--bf16' if job.bf16 else '--float32'}"
     job.record(run['row'])
     file = save_teacher(run['weights'], Path(weights)/f'{r.teacher}-s{seed}.safetensors', dict(arch=r.teacher))
     with warnings.catch_warnings():

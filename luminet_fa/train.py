@@ -475,7 +475,7 @@ def _with_settings(r, methods, settings):
 def run_recipe(
     recipe='digits',              # name of a recipe, or a Recipe
     path=None,                    # folder of its data; digits need none
-    methods=('alone','kd','luminet'), # of `method_names`
+    methods=('alone','kd','luminet'), # any of 'alone', 'kd', 'dkd', 'lskd', 'luminet' that the recipe has
     seeds=None,                   # one run of each method per seed; None: the recipe's
     epochs=None,                  # of each student; None: the recipe's
     schedule=None,                # 'onecycle' or 'paper'; None: the recipe's
