@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""What `match_scale` does to finished CIFAR-100 students: accuracy and calibration on the test set, before and after.
+
+    luminet_distill cifar100/resnet32-resnet8 --methods luminet kd --seeds 0 --epochs 5 --path DIR --teacher FILE --out FOLDER
+    python bench/rescale.py --path DIR --teacher FILE --run FOLDER --save results
+
+The scale is measured on the training images as the loader gives them, with its crops and flips and without their labels; figures are of the
+test set, in float32. A row per student.
+"""
+import argparse, sys, warnings
+from datetime import datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+warnings.filterwarnings('ignore')
+import pandas as pd, torch
+from torchmetrics.functional.classification import multiclass_calibration_error
+from luminet_fa.ledger import append_row, hardware, source_commit
+from luminet_fa.recipes import get_recipe
+from luminet_fa.rescale import match_scale
+from luminet_fa.teacher import Teacher, load_teacher
+from luminet_fa.train import make_dls, make_model
+
+
+def figures(model, dl, C):
+    "Top-1 in percent, calibration error over 15 bins, and cross-entropy"
+    with torch.no_grad(): z, y = map(torch.cat, zip(*[(model(x).float(), y) for x, y in dl]))
+    return dict(top1=round((z.argmax(1) == y).float().mean().item()*100, 2), ece=round(multiclass_calibration_error(z.softmax(1), y, C, n_bins=15).item(), 4),
+                nll=round(torch.nn.functional.cross_entropy(z, y).item(), 4))
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    p.add_argument('--path', required=True, help='folder of CIFAR-100')
+    p.add_argument('--teacher', required=True, help="file of the teacher's weights")
+    p.add_argument('--recipe', default='cifar100/resnet32-resnet8')
+    p.add_argument('--run', default='runs', help='the --out of luminet_distill')
+    p.add_argument('--seeds', type=int, nargs='+', default=[0])
+    p.add_argument('--methods', nargs='+', default=['luminet', 'kd'])
+    p.add_argument('--save', help='folder of the tracked tables')
+    p.add_argument('--device')
+    a = p.parse_args()
+    r, root = get_recipe(a.recipe), Path(a.run)/a.recipe.replace('/', '-')
+    dls = make_dls(r, a.path, device=a.device)
+    ledger = pd.read_csv(root/f'{r.data}.csv') if (root/f'{r.data}.csv').exists() else pd.read_csv(next(Path(a.run).rglob(f'{r.data}.csv')))
+    C, t = dls.c, load_teacher(a.teacher, arch=make_model(r.teacher, dls.c), device=dls.device)
+    teacher, of_teacher = Teacher(t), figures(t, dls.valid, dls.c)
+    print('teacher', of_teacher)
+    for seed in a.seeds:
+        for m in a.methods:
+            net = load_teacher(root/f'{m}-s{seed}.safetensors', arch=make_model(r.student, C), device=dls.device)
+            before, after = figures(net, dls.valid, C), figures(match_scale(net, teacher, dls), dls.valid, C)
+            run = ledger.query('method==@m and seed==@seed').iloc[-1]
+            row = dict(date=datetime.now().isoformat(timespec='seconds'), recipe=r.name, method=m, seed=seed, epochs=int(run.epochs), **before, **{f'{k}_rescaled': v for k, v in after.items()},
+                       **{f'teacher_{k}': v for k, v in of_teacher.items()}, hardware=hardware(dls.device), torch=torch.__version__, commit=source_commit(), trained_by=run.command,
+                       command=f"python bench/rescale.py --path DIR --teacher {a.teacher if a.teacher.startswith('weights/') else 'FILE'} --recipe {r.name} --run FOLDER --seeds {seed} --methods {m}")
+            print(m, seed, before, '->', after, flush=True)
+            if a.save: append_row(Path(a.save)/f'{r.data}-rescale.csv', row)
+
+
+if __name__ == '__main__': main()
