@@ -2,11 +2,11 @@
 """Open every page of the built site in a browser, as a reader would, and say what is wrong with it.
 
     python tools/browse_site.py                     # `_docs/` in headless Chromium; exit 1 with a list of what is wrong
-    python tools/browse_site.py --shots DIR         # and keep a picture of each page, 1280 and 400 pixels wide, light and dark
+    python tools/browse_site.py --shots DIR         # and keep a picture of each page: 1280 pixels wide in light and in dark mode, 400 pixels
     python tools/browse_site.py perception index    # only these pages
     python tools/browse_site.py --selftest          # break a copy of a page in each way that is looked for: is it noticed?
 
-Looked for on each page at both widths: errors in the console, requests that fail or leave this machine, pictures that do not show, text or
+Looked for on each page, 1280 and 400 pixels wide: errors in the console, requests that fail or leave this machine, pictures that do not show, text or
 tables that make the page scroll sideways, formulas that were not rendered, and text too faint to read (WCAG's contrast of 4.5, 3 for large
 text) in light and in dark mode. Once: does the search find `perception`?
 
@@ -16,7 +16,7 @@ import argparse, functools, http.server, os, shutil, sys, tempfile, threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-WIDTHS = 1280, 400
+VIEWS = (1280, 'light'), (1280, 'dark'), (400, 'light')   # pixels, colour scheme; the colours are the same at any width
 
 # What the page says about itself. Contrast is taken from the colours as computed, against the first opaque background behind the text.
 LOOK = r'''() => {
@@ -87,13 +87,12 @@ class Reader:
     def read(self, name, shots=None):
         "What is wrong with one page"
         found = []
-        for width in WIDTHS:
-            for scheme in ('light', 'dark'):
-                page, bad = self.open(name, width, scheme)
-                bad += page.evaluate(LOOK)
-                if shots: page.screenshot(path=Path(shots)/f'{Path(name).stem}-{width}-{scheme}.png', full_page=True)
-                page.context.close()
-                found += [f'{name}, {width} px, {scheme}: {b}' for b in dict.fromkeys(bad)]
+        for width, scheme in VIEWS:
+            page, bad = self.open(name, width, scheme)
+            bad += page.evaluate(LOOK)
+            if shots: page.screenshot(path=Path(shots)/f'{Path(name).stem}-{width}-{scheme}.png', full_page=True)
+            page.context.close()
+            found += [f'{name}, {width} px, {scheme}: {b}' for b in dict.fromkeys(bad)]
         return found
 
     def search(self, word, target):
@@ -152,7 +151,7 @@ def main():
             bad = [b for n in names for b in r.read(n, a.shots)]
             if not a.pages: bad += r.search('perception', 'perception.html') + r.dark()
     if bad: print('\n'.join(bad)); sys.exit(f'{len(bad)} things are wrong')
-    print(f'{len(names)} broken pages, each of them noticed' if a.selftest else f'{len(names)} pages read at {" and ".join(map(str, WIDTHS))} pixels, light and dark: nothing wrong')
+    print(f'{len(names)} broken pages, each of them noticed' if a.selftest else f'{len(names)} pages read, each as {" and ".join(f"{w} px {s}" for w, s in VIEWS)}: nothing wrong')
 
 
 if __name__ == '__main__': main()
