@@ -42,7 +42,7 @@ def main():
     a = p.parse_args()
     r, root = get_recipe(a.recipe), Path(a.run)/a.recipe.replace('/', '-')
     dls = make_dls(r, a.path, device=a.device)
-    ledger = pd.read_csv(root/f'{r.data}.csv') if (root/f'{r.data}.csv').exists() else pd.read_csv(next(Path(a.run).rglob(f'{r.data}.csv')))
+    ledger = pd.read_csv(Path(a.run)/'results.csv').query('recipe==@r.name')
     C, t = dls.c, load_teacher(a.teacher, arch=make_model(r.teacher, dls.c), device=dls.device)
     teacher, of_teacher = Teacher(t), figures(t, dls.valid, dls.c)
     print('teacher', of_teacher)
