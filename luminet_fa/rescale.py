@@ -30,7 +30,7 @@ def logit_moments(
     n = s = q = 0
     for b in (progress_bar(dl, leave=False) if progress else dl):
         with torch.no_grad(): z = f(*_inputs(b, n_inp)).double()
-        check_logits(z)
+        check_logits(z, 'network')
         if z.ndim!=2: raise ValueError(f"only logits (B,C) can be rescaled, got shape {tuple(z.shape)}")
         n,s,q = n+len(z),s+z.sum(0),q+z.square().sum(0)
     if n<2: raise ValueError(f"the mean and spread of logits need two images or more, got {n}")
@@ -73,11 +73,13 @@ def match_scale(
     progress:bool=True, # show a progress bar
 )->nn.Module:           # a copy of the student, in eval mode, whose logits have the teacher's mean and spread
     "Give each class of the student's logits the mean and the standard deviation of the teacher's"
-    if isinstance(dl, DataLoaders): n_inp,dl = dl.n_inp,dl.train.new(shuffle=False, drop_last=False)
+    if isinstance(dl, DataLoaders): n_inp,dl = dl.n_inp,dl.train.new(shuffle=False, drop_last=False) if hasattr(dl.train, 'new') else dl.train
     if not isinstance(teacher, Teacher): teacher = Teacher(teacher)
     model = deepcopy(student.model if isinstance(student, Learner) else student).eval()
     x = _inputs(next(iter(dl)), n_inp)
-    with torch.no_grad(): C,C_t = model(*x).shape[1],teacher(*x).shape[1]
+    with torch.no_grad(): z_s,z_t = model(*x),teacher(*x)
+    check_logits(z_s, 'student'); check_logits(z_t)
+    C,C_t = z_s.shape[1],z_t.shape[1]
     if C!=C_t: raise ValueError(f"the student has {C} classes and the teacher {C_t}: pass Teacher(teacher, class_map=...)")
     mean,std = logit_moments(lambda *x: torch.cat([model(*x).float(), teacher(*x).float()], 1), dl, n_inp, progress)
     (m_s,m_t),(s_s,s_t) = mean.split(C),std.split(C)

@@ -4,11 +4,12 @@
     python tools/browse_site.py                     # `_docs/` in headless Chromium; exit 1 with a list of what is wrong
     python tools/browse_site.py --shots DIR         # and keep a picture of each page: 1280 pixels wide in light and in dark mode, 400 pixels
     python tools/browse_site.py perception index    # only these pages
-    python tools/browse_site.py --selftest          # break a copy of a page in each way that is looked for: is it noticed?
+    python tools/browse_site.py --selftest          # break a copy of a page in seven ways: is each noticed?
 
-Looked for on each page, 1280 and 400 pixels wide: errors in the console, requests that fail or leave this machine, pictures that do not show, text or
-tables that make the page scroll sideways, formulas that were not rendered, and text too faint to read (WCAG's contrast of 4.5, 3 for large
-text) in light and in dark mode. Once: does the search find `perception`?
+Looked for on each page, 1280 and 400 pixels wide: errors in the console, requests that fail or leave this machine, pictures that do not
+show, text or tables that reach out of the page, formulas that were not rendered, and text too faint to read (WCAG's contrast of 4.5, 3 for
+large text) in light and in dark mode. Once, when all pages are read: does the search find `perception`, and does the switch for dark
+mode work?
 
 Needs Playwright from PyPI (`pip install playwright`; no browser of its own) and a Chromium: Debian's package, or CHROMIUM=path.
 """
@@ -118,7 +119,7 @@ class Reader:
 
 BROKEN = dict(picture=('<h1', '<img src="nowhere.png"><h1', 'does not show'), wide=('<h1', '<div style="width:3000px">x</div><h1', 'out of the page'), formula=('<h1', '<p>\\(x^2</p><h1', 'was not rendered'),
               faint=('<h1', '<p style="color:#ccc;background:#fff">faint</p><h1', 'too faint'), script=('<h1', '<script>nothing()</script><h1', 'nothing is not defined'),
-              host=('<h1', '<img src="https://example.com/x.png"><h1', 'another host'))
+              dark=('<h1', '<p style="color:#333">for daylight</p><h1', 'dark: text is too faint'), host=('<h1', '<img src="https://example.com/x.png"><h1', 'another host'))
 
 
 def selftest(pw, folder):
