@@ -31,7 +31,7 @@ def _without_ours(learn):
 
 def export_learner(
     learn:Learner,           # a trained one; it is not changed
-    fname='export.pkl',      # file, within `learn.path`
+    fname='export.pkl',      # file, within `learn.path` unless it is an absolute path
 )->Path:                     # the file
     "`learn.export` without anything of this package that the student does not need"
     with _without_ours(learn): learn.export(fname)
@@ -152,7 +152,7 @@ def model_card(
     metrics:dict,        # what was measured, name -> number; accuracy and calibration error, at least
     data:str,            # what it was measured on, in words
     teacher:str='',      # what taught it, in words
-    row:dict=None,       # its row in the ledger
+    row=None,            # its row in the ledger, a dict or a pandas Series
     limits:str='',       # what it must not be used for, or what is not known
     licence:str='other', # as the Hub spells it
 )->str:                  # Markdown with the Hub's front matter
@@ -164,21 +164,23 @@ def model_card(
              f"{cfg['network']} with {cfg['parameters']:,} parameters and {len(cfg['vocab'])} classes" + (f', distilled from {teacher}' if teacher else '') + '.', '',
              '| measured on ' + data + ' | |', '|---|---|', *[f'| {k} | {num(v)} |' for k,v in metrics.items()], '']
     if d: lines += [f"Distilled with {d['loss']}, `ce_w={d['ce_w']}`, `kd_w={d['kd_w']}`, `warmup={d['warmup']:.4g}`.", '']
-    if row: lines += [f"Ledger: seed {row['seed']}, {row['epochs']} epochs, commit {row['commit']}, {row['hardware']}", '', f"    {row['command']}", '']
+    if row is not None: lines += [f"Ledger: seed {row['seed']}, {row['epochs']} epochs, commit {row['commit']}, {row['hardware']}", '', f"    {row['command']}", '']
     px = f", normalised with mean {cfg['mean']} and standard deviation {cfg['std']} of pixels in 0..1" if cfg['mean'] else ''
     lines += ['## Input', '', f"Batches of {'x'.join(map(str, cfg['input']))}{px}. Output: logits, in the order of `vocab` in config.json.", '', '## Limits', '',
               limits or 'Not known: nobody has tried it on other data than those above.', '']
     return '\n'.join(lines)
 
 # %% ../nbs/34_ship.ipynb #67f23749
+_pushed = ['student.safetensors','config.json','README.md','export.pkl','student.onnx','student.pt2']
+
 def push_student(
-    folder,              # made by save_student
+    folder,              # made by save_student; export.pkl, student.onnx and student.pt2 in it are sent along, other files are not
     repo:str,            # 'user/name' on the Hub
     card:str,            # from model_card
     private:bool=True,   # hidden from others
     api=None,            # a huggingface_hub.HfApi; None: one with the token you are logged in with
 )->str:                  # address of the repository
-    "Put the student on the Hugging Face Hub: weights, config and card"
+    "Put the student on the Hugging Face Hub: weights, config, card, and the other forms that are there"
     folder = Path(folder)
     load = [n for n in ('student.safetensors','config.json') if not (folder/n).exists()]
     if load: raise FileNotFoundError(f"there is no {load[0]} in {folder}: save_student makes it")
@@ -188,5 +190,5 @@ def push_student(
         api = HfApi()
     (folder/'README.md').write_text(card)
     url = api.create_repo(repo, private=private, exist_ok=True)
-    api.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=['student.safetensors','config.json','README.md'], commit_message='A distilled student')
+    api.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=_pushed, commit_message='A distilled student')
     return str(url)
