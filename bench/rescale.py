@@ -14,19 +14,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
 import pandas as pd, torch
-from torchmetrics.functional.classification import multiclass_calibration_error
+from fastai.basics import CrossEntropyLossFlat, Learner, accuracy
 from luminet_fa.ledger import append_row, hardware, source_commit
+from luminet_fa.metrics import ExpectedCalibrationError
 from luminet_fa.recipes import get_recipe
 from luminet_fa.rescale import match_scale
 from luminet_fa.teacher import Teacher, load_teacher
 from luminet_fa.train import make_dls, make_model
 
 
-def figures(model, dl, C):
+def figures(model, dls):
     "Top-1 in percent, calibration error over 15 bins, and cross-entropy"
-    with torch.no_grad(): z, y = map(torch.cat, zip(*[(model(x).float(), y) for x, y in dl]))
-    return dict(top1=round((z.argmax(1) == y).float().mean().item()*100, 2), ece=round(multiclass_calibration_error(z.softmax(1), y, C, n_bins=15).item(), 4),
-                nll=round(torch.nn.functional.cross_entropy(z, y).item(), 4))
+    learn = Learner(dls, model, CrossEntropyLossFlat(), metrics=[accuracy, ExpectedCalibrationError()])
+    with learn.no_bar(): nll, acc, ece = learn.validate()
+    return dict(top1=round(acc*100, 2), ece=round(ece, 4), nll=round(nll, 4))
 
 
 def main():
@@ -43,13 +44,13 @@ def main():
     r, root = get_recipe(a.recipe), Path(a.run)/a.recipe.replace('/', '-')
     dls = make_dls(r, a.path, device=a.device)
     ledger = pd.read_csv(Path(a.run)/'results.csv').query('recipe==@r.name')
-    C, t = dls.c, load_teacher(a.teacher, arch=make_model(r.teacher, dls.c), device=dls.device)
-    teacher, of_teacher = Teacher(t), figures(t, dls.valid, dls.c)
+    t = load_teacher(a.teacher, arch=make_model(r.teacher, dls.c), device=dls.device)
+    teacher, of_teacher = Teacher(t), figures(t, dls)
     print('teacher', of_teacher)
     for seed in a.seeds:
         for m in a.methods:
-            net = load_teacher(root/f'{m}-s{seed}.safetensors', arch=make_model(r.student, C), device=dls.device)
-            before, after = figures(net, dls.valid, C), figures(match_scale(net, teacher, dls), dls.valid, C)
+            net = load_teacher(root/f'{m}-s{seed}.safetensors', arch=make_model(r.student, dls.c), device=dls.device)
+            before, after = figures(net, dls), figures(match_scale(net, teacher, dls, progress=sys.stderr.isatty()), dls)
             run = ledger.query('method==@m and seed==@seed').iloc[-1]
             row = dict(date=datetime.now().isoformat(timespec='seconds'), recipe=r.name, method=m, seed=seed, epochs=int(run.epochs), **before, **{f'{k}_rescaled': v for k, v in after.items()},
                        **{f'teacher_{k}': v for k, v in of_teacher.items()}, hardware=hardware(dls.device), torch=torch.__version__, commit=source_commit(), trained_by=run.command,

@@ -48,6 +48,13 @@ def plot_idea(
     return fig
 
 # %% ../nbs/06_picture.ipynb #2262d666
+def _asked(model, *xb):
+    "What `model` says in eval mode, without gradients; it goes back to the mode it was in"
+    was = model.training
+    with torch.no_grad(): z = model.eval()(*xb)
+    model.train(was)
+    return z
+
 class WatchDistill(Callback):
     "Follow LumiNet's loss, KD's and the agreement of student and teacher on one batch over a fit"
     order,run_valid = 62,True
@@ -62,9 +69,8 @@ class WatchDistill(Callback):
         "Once an epoch"
         self._look()
     def _look(self):
-        m,was = self.learn.model,self.learn.model.training
-        with torch.no_grad(): z = m.eval()(self.batch.to(one_param(m).device)).float().cpu()
-        m.train(was)
+        m = self.learn.model
+        z = _asked(m, self.batch.to(one_param(m).device)).float().cpu()
         z_t = self.z_t.cpu()
         self.seen.append(dict(luminet=luminet_loss(z, z_t, alpha=1.).item(), kd=kd_loss(z, z_t).item(), agree=(z.argmax(1)==z_t.argmax(1)).float().mean().item(), logits=z))
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastprogress.fastprogress import progress_bar
+from .fold import _check_same
 from .teacher import Teacher, check_logits
 
 # %% ../nbs/33_rescale.ipynb #e87dd1f9
@@ -39,30 +40,32 @@ def logit_moments(
 
 # %% ../nbs/33_rescale.ipynb #c2660d46
 class ClassScale(nn.Module):
-    "`a*z+b` for logits `z`, each class with its own numbers"
+    "`a*z+b` for the logits `z` of a network, each class with its own numbers"
     def __init__(self,
-        a:Tensor, # factor of each class, (C,)
-        b:Tensor, # what is added to each class, (C,)
+        model:nn.Module, # gives logits (B,C)
+        a:Tensor,        # factor of each class, (C,)
+        b:Tensor,        # what is added to each class, (C,)
     ):
         super().__init__()
+        self.model = model
         self.register_buffer('a', a); self.register_buffer('b', b)
     def forward(self,
-        z:Tensor, # logits, (B,C)
-    )->Tensor:    # z's shape
+        *xb,   # inputs of the network
+    )->Tensor: # (B,C)
         "`a*z+b`"
-        return z*self.a+self.b
+        return self.model(*xb)*self.a+self.b
 
 def _fold_scale(model, a, b, x):
-    "A copy of `model` with the map in its last Linear, or with a ClassScale behind it where that is not the output"
-    with torch.no_grad(): want = model(*x)*a+b
-    m = deepcopy(model)
+    "A copy of `model` with the map in its last Linear, or `model` in a ClassScale where that is not the output"
+    scaled,m = ClassScale(model, a, b),deepcopy(model)
     last = next((o for o in reversed([*m.modules()]) if isinstance(o, nn.Linear) and o.out_features==len(a)), None)
-    if last is not None:
-        with torch.no_grad():
-            if last.bias is None: last.bias = nn.Parameter(last.weight.new_zeros(len(a)))
-            last.weight.mul_(a[:,None]); last.bias.mul_(a).add_(b)
-            if (m(*x)-want).abs().max()<=max(1e-3, 4*torch.finfo(last.weight.dtype).eps)*want.abs().max(): return m
-    return nn.Sequential(deepcopy(model), ClassScale(a, b))
+    if last is None: return scaled
+    with torch.no_grad():
+        if last.bias is None: last.bias = nn.Parameter(last.weight.new_zeros(len(a)))
+        last.weight.mul_(a[:,None]); last.bias.mul_(a).add_(b)
+    try: _check_same(m, scaled, x, max(1e-3, 4*torch.finfo(last.weight.dtype).eps), 'folding')
+    except ValueError: return scaled
+    return m
 
 # %% ../nbs/33_rescale.ipynb #8de30c54
 def match_scale(

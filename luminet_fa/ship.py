@@ -88,10 +88,10 @@ def _agree(ask, x, z, file, rtol):
     raise ValueError(f"{file} answers differently from the network, by {off:.2g} of the largest logit, and was deleted")
 
 def _ready(model, x):
-    "A copy of `model` on the CPU, in eval mode, and the example beside it"
+    "A copy of `model` on the CPU, in eval mode; the example beside it and its logits; what both exporters trace with"
     m,x = deepcopy(model).cpu().float().eval(),x.as_subclass(Tensor).detach().cpu().float()
     if len(x)<2: raise ValueError("the example must hold at least two samples, or the size of the batch would be taken for fixed")
-    with torch.no_grad(): return m,x,m(x)
+    with torch.no_grad(): return m,x,m(x),dict(args=(torch.zeros_like(x[:2]),), dynamic_shapes=({0: torch.export.Dim('batch', min=1)},))
 
 # %% ../nbs/34_ship.ipynb #0a30a5e9
 def export_program(
@@ -101,10 +101,9 @@ def export_program(
     rtol:float=1e-3,  # largest difference to allow, as a share of the largest logit
 )->float:             # the difference
     "`model` as a `torch.export` program in `file`, checked"
-    m,x,z = _ready(model, x)
-    torch.export.save(torch.export.export(m, (torch.zeros_like(x[:2]),), dynamic_shapes=({0: torch.export.Dim('batch', min=1)},)), file)
-    p = torch.export.load(file).module()
-    return _agree(p, x, z, file, rtol)
+    m,x,z,traced = _ready(model, x)
+    torch.export.save(torch.export.export(m, **traced), file)
+    return _agree(torch.export.load(file).module(), x, z, file, rtol)
 
 # %% ../nbs/34_ship.ipynb #585654e0
 def export_onnx(
@@ -116,8 +115,8 @@ def export_onnx(
     "`model` in `file` for ONNX Runtime, checked with it"
     try: import onnxruntime as ort, onnxscript
     except ImportError as e: raise ImportError(f"ONNX needs more packages ({e.name} is missing): pip install 'luminet_fa[onnx]'") from None
-    m,x,z = _ready(model, x)
-    torch.onnx.export(m, (torch.zeros_like(x[:2]),), file, dynamo=True, external_data=False, verbose=False, input_names=['x'], output_names=['logits'], dynamic_shapes=({0: torch.export.Dim('batch', min=1)},))
+    m,x,z,traced = _ready(model, x)
+    torch.onnx.export(m, f=file, dynamo=True, external_data=False, verbose=False, input_names=['x'], output_names=['logits'], **traced)
     s = ort.InferenceSession(str(file), providers=['CPUExecutionProvider'])
     ask = lambda o: torch.from_numpy(s.run(None, {'x': o.numpy()})[0])
     return _agree(ask, x, z, file, rtol)

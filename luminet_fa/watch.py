@@ -10,6 +10,7 @@ import torch, matplotlib.pyplot as plt
 from torch import Tensor
 from fastai.basics import *
 from .callback import DistillCallback
+from .picture import _asked
 
 # %% ../nbs/07_watch.ipynb #c7930d1a
 @patch
@@ -18,12 +19,10 @@ def both_views(self:DistillCallback,
 )->tuple:       # (first input, teacher's probabilities (B,C), student's (B,C), labels or None), on the CPU
     "What teacher and student say about one batch"
     if self._teacher is None: raise ValueError("this callback has no teacher: call set_teacher first")
-    dls,m = self.learn.dls,self.learn.model
-    b,was = dls.valid.one_batch() if batch is None else batch,m.training
+    dls = self.learn.dls
+    b = dls.valid.one_batch() if batch is None else batch
     xb,yb = [o.as_subclass(Tensor) for o in b[:dls.n_inp]],b[dls.n_inp:]
-    with torch.no_grad(): z_t,z_s = self._teacher(*xb),m.eval()(*xb)
-    m.train(was)
-    return (xb[0].cpu(), *(z.float().softmax(1).cpu() for z in (z_t,z_s)), yb[0].as_subclass(Tensor).cpu() if len(yb) else None)
+    return (xb[0].cpu(), *(z.float().softmax(1).cpu() for z in (self._teacher(*xb), _asked(self.learn.model, *xb))), yb[0].as_subclass(Tensor).cpu() if len(yb) else None)
 
 # %% ../nbs/07_watch.ipynb #c816b4c0
 def _picture(x):
