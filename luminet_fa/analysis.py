@@ -10,6 +10,7 @@ __all__ = ['standardise', 'VariantLoss', 'class_correlation', 'penultimate', 'ex
 import numpy as np, pandas as pd, torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+from .core import InputError
 from .results import _axis
 from .losses import _pair, _kl, _positive
 from .perception import autocast_off
@@ -26,7 +27,7 @@ def standardise(
 )->Tensor:              # (B,C)
     "Perception with parts of it left out, or along another axis"
     for a in ([] if over=='none' else over.split('+')):
-        if a not in _axes: raise ValueError(f"over must be 'none', 'batch', 'classes' or a sum of them, got {over!r}")
+        if a not in _axes: raise InputError(f"over must be 'none', 'batch', 'classes' or a sum of them, got {over!r}")
         var,mean = torch.var_mean(z, _axes[a], correction=0, keepdim=True)
         if centre: z = z-mean
         if scale: z = z*(var+eps).rsqrt()
@@ -45,7 +46,7 @@ class VariantLoss(nn.Module):
     ):
         super().__init__()
         _positive(alpha=alpha, T=T)
-        if group<0 or group==1: raise ValueError(f"group must be 0 (the batch) or at least 2, got {group}")
+        if group<0 or group==1: raise InputError(f"group must be 0 (the batch) or at least 2, got {group}")
         self.alpha,self.T,self.over,self.centre,self.scale,self.group = alpha,T,over,centre,scale,group
 
     def forward(self,
@@ -62,7 +63,7 @@ def class_correlation(
     z:Tensor, # logits, (N,C); N images, best thousands
 )->Tensor:    # (C,C), in [-1,1]; a class whose logit is constant has zeros
     "Correlation between the logits of every two classes"
-    if z.ndim!=2 or len(z)<2: raise ValueError(f"class_correlation needs logits (N,C) of at least 2 images, got {tuple(z.shape)}")
+    if z.ndim!=2 or len(z)<2: raise InputError(f"class_correlation needs logits (N,C) of at least 2 images, got {tuple(z.shape)}")
     h = standardise(z.double(), eps=1e-12)
     return (h.T@h/len(h)).float()
 
@@ -73,7 +74,7 @@ def penultimate(
 )->tuple:            # logits (B,C) and features (B,F)
     "Logits of `model` and the features they are made from"
     last = [m for m in model.modules() if isinstance(m, nn.Linear)]
-    if not last: raise ValueError("the model has no nn.Linear that could give the logits")
+    if not last: raise InputError("the model has no nn.Linear that could give the logits")
     seen = []
     hook = last[-1].register_forward_pre_hook(lambda m,a: seen.append(a[0]))
     try:
@@ -93,7 +94,7 @@ def experiment(
 )->pd.DataFrame:       # those rows, newest of each fit, seed and length, with a column for each setting; one that a fit does not have is NaN
     "The fits of one comparison"
     some = rows[[name in o.split() for o in rows.experiments]].drop_duplicates(['fit','seed','epochs'], keep='last').reset_index(drop=True)
-    if not len(some): raise ValueError(f"no fit belongs to {name!r}; there are: {', '.join(sorted({k for o in rows.experiments for k in o.split()}))}")
+    if not len(some): raise InputError(f"no fit belongs to {name!r}; there are: {', '.join(sorted({k for o in rows.experiments for k in o.split()}))}")
     return pd.concat([some, pd.DataFrame([{k:_number(v) for k,v in (w.split('=') for w in o.split())} for o in some.settings])], axis=1)
 
 # %% ../nbs/41_results.analysis.ipynb #2e73a9f8

@@ -14,6 +14,7 @@ from fastai.basics import *
 from fastai.callback.fp16 import MixedPrecision, AMPMode
 from fastai.callback.mixup import MixHandler
 from fastai.callback.training import GradientAccumulation
+from .core import InputError
 from .losses import LumiNetLoss
 from .teacher import Teacher, check_logits
 
@@ -49,9 +50,9 @@ class DistillCallback(_Tidy):
         speed:str='auto',      # of the teacher: 'auto', 'compile', or None to run it just as it is; see Teacher
     ):
         for n,o in (('ce_w', ce_w), ('kd_w', kd_w)):
-            if not 0<=o<float('inf'): raise ValueError(f"{n} must be a finite number >= 0, got {o}")
+            if not 0<=o<float('inf'): raise InputError(f"{n} must be a finite number >= 0, got {o}")
         _check_warmup(warmup)
-        if not callable(loss): raise TypeError(f"loss must be a function of two logits, got {type(loss).__name__}")
+        if not callable(loss): raise InputError(f"loss must be a function of two logits, got {type(loss).__name__}")
         self._init_state()
         store_attr('ce_w,kd_w,warmup,class_map,teacher_tfm,speed')
         self.kd_func = loss
@@ -60,9 +61,9 @@ class DistillCallback(_Tidy):
 # %% ../nbs/03_callback.ipynb #b07670eb
 def _check_warmup(w):
     "Raise unless `w` is a fraction of a fit or a number of epochs"
-    if isinstance(w, bool) or not isinstance(w, (int, float)): raise TypeError(f"warmup is a float (fraction of each fit) or an int (epochs), got {w!r}")
-    if isinstance(w, int) and w<0: raise ValueError(f"warmup in epochs must be >= 0, got {w}")
-    if isinstance(w, float) and not 0<=w<=1: raise ValueError(f"warmup as a fraction of the fit must lie in [0,1], got {w}; for epochs pass an int")
+    if isinstance(w, bool) or not isinstance(w, (int, float)): raise InputError(f"warmup is a float (fraction of each fit) or an int (epochs), got {w!r}")
+    if isinstance(w, int) and w<0: raise InputError(f"warmup in epochs must be >= 0, got {w}")
+    if isinstance(w, float) and not 0<=w<=1: raise InputError(f"warmup as a fraction of the fit must lie in [0,1], got {w}; for epochs pass an int")
 
 # %% ../nbs/03_callback.ipynb #940bd533
 @patch
@@ -80,7 +81,7 @@ def set_teacher(self:DistillCallback,
     "Give the callback its teacher, or a new one; a reloaded callback has none"
     if isinstance(teacher, Teacher):
         if self.speed!='auto' or any(o is not None for o in (arch, self.class_map, self.teacher_tfm)):
-            raise ValueError("a Teacher brings its own arch, class_map, teacher_tfm and speed: give them to it instead")
+            raise InputError("a Teacher brings its own arch, class_map, teacher_tfm and speed: give them to it instead")
         self._teacher = teacher
     else: self._teacher = Teacher(teacher, arch, class_map=self.class_map, teacher_tfm=self.teacher_tfm, speed=self.speed)
     return self
@@ -119,7 +120,7 @@ def _columns(self:DistillCallback, show):
 def before_fit(self:DistillCallback):
     "Show the columns; nothing is known yet about whether this fit trains"
     if sum(isinstance(o, DistillCallback) for o in self.learn.cbs)>1:
-        raise ValueError("two distillation callbacks in one Learner: each would weight the other's loss; join the teachers in one module instead")
+        raise InputError("two distillation callbacks in one Learner: each would weight the other's loss; join the teachers in one module instead")
     self._fresh = self._unchecked = True
     self._columns(True)
 
@@ -147,7 +148,7 @@ def _check_classes(self:DistillCallback):
     "Refuse the same class names in another order"
     s,t = _names(getattr(self.dls, 'vocab', None)),_names(self._teacher.vocab)
     if self.class_map is not None or s is None or t is None or s==t: return
-    if sorted(s)==sorted(t): raise ValueError("the teacher has the same classes in another order: pass class_map=match_classes(dls.vocab, teacher_vocab)")
+    if sorted(s)==sorted(t): raise InputError("the teacher has the same classes in another order: pass class_map=match_classes(dls.vocab, teacher_vocab)")
     if len(s)==len(t): warnings.warn(f"the teacher's class names differ from the data's ({t[0]}... and {s[0]}...): if they are not the same classes in the same order, pass class_map")
 
 # %% ../nbs/03_callback.ipynb #5a5c2e82
@@ -158,14 +159,14 @@ def before_train(self:DistillCallback):
     if not self._fresh: return
     self._fresh,self.history = False,[]
     if torch.is_autocast_enabled(one_param(self.model).device.type) and torch.is_autocast_cache_enabled():
-        raise ValueError("autocast around a fit keeps the first cast of every weight, so nothing would be learnt: pass cache_enabled=False to torch.autocast")
+        raise InputError("autocast around a fit keeps the first cast of every weight, so nothing would be learnt: pass cache_enabled=False to torch.autocast")
     if self._teacher is None:
-        raise ValueError(f"this callback has no teacher, because exported learners hold none: call learn.{self.name}.set_teacher(teacher), or learn.remove_cb(learn.{self.name})")
+        raise InputError(f"this callback has no teacher, because exported learners hold none: call learn.{self.name}.set_teacher(teacher), or learn.remove_cb(learn.{self.name})")
     trained = {id(p) for p in self.model.parameters() if p.requires_grad}
     if any(id(p) in trained for p in self._teacher.module.parameters()):
-        raise ValueError("teacher and student share trainable parameters: pass a copy.deepcopy of the model as the teacher")
+        raise InputError("teacher and student share trainable parameters: pass a copy.deepcopy of the model as the teacher")
     if getattr(self.kd_func, 'needs_targ', False) and any(isinstance(o, MixHandler) for o in self.learn.cbs):
-        raise ValueError(f"{type(self.kd_func).__name__} needs one label per sample, and MixUp or CutMix gives two: use a loss without labels")
+        raise InputError(f"{type(self.kd_func).__name__} needs one label per sample, and MixUp or CutMix gives two: use a loss without labels")
     self._check_classes()
     self._teacher.begin_fit(self.learn)
 
@@ -186,7 +187,7 @@ def before_batch(self:DistillCallback):
     if self._unchecked: check_logits(self._z); self._check_batch(self._z)
     self._unlabelled = len(self.yb)==0
     if not self._unlabelled: return
-    if self.ce_w: raise ValueError("the batches have no labels: pass ce_w=0 to train on the teacher alone")
+    if self.ce_w: raise InputError("the batches have no labels: pass ce_w=0 to train on the teacher alone")
     self.learn.yb = (self._z.new_zeros((len(self._z), *self._z.shape[2:]), dtype=torch.long),)
 
 # %% ../nbs/03_callback.ipynb #94235551
@@ -202,8 +203,8 @@ def after_pred(self:DistillCallback):
     z_s,z_t = self.pred,self._z
     check_logits(z_s, 'student')
     if z_s.shape[1]!=z_t.shape[1]:
-        raise ValueError(f"the student has {z_s.shape[1]} classes and the teacher {z_t.shape[1]}: pass class_map, for each student class the teacher's index")
-    if z_s.shape!=z_t.shape: raise ValueError(f"the student's logits have shape {tuple(z_s.shape)}, the teacher's {tuple(z_t.shape)}: make them the same size")
+        raise InputError(f"the student has {z_s.shape[1]} classes and the teacher {z_t.shape[1]}: pass class_map, for each student class the teacher's index")
+    if z_s.shape!=z_t.shape: raise InputError(f"the student's logits have shape {tuple(z_s.shape)}, the teacher's {tuple(z_t.shape)}: make them the same size")
     self._unchecked = False
 
 # %% ../nbs/03_callback.ipynb #afd76084
@@ -257,7 +258,7 @@ class LumiNetCallback(DistillCallback):
 def _check_batch(self:LumiNetCallback, z_t):
     "Perception compares the samples of a batch: refuse one, warn below eight"
     n = z_t.numel()//z_t.shape[1]
-    if n==1: raise ValueError("a batch of one has nothing to compare with, and LumiNet's loss would be 0: use a larger batch size")
+    if n==1: raise InputError("a batch of one has nothing to compare with, and LumiNet's loss would be 0: use a larger batch size")
     if n<8: warnings.warn(f"batches of {n}: LumiNet's statistics over so few samples are mostly noise")
 
 # %% ../nbs/03_callback.ipynb #c166b132
@@ -266,7 +267,7 @@ def plot_distill(self:DistillCallback,
     ax=None, # matplotlib axes; None makes a figure
 ):           # the axes
     "Plot the last fit's learner loss, distillation term and ramp by epoch"
-    if not getattr(self, 'history', None): raise ValueError("nothing to plot: no epoch of training has finished")
+    if not getattr(self, 'history', None): raise InputError("nothing to plot: no epoch of training has finished")
     if ax is None: ax = plt.subplots(figsize=(5,2.6))[1]
     x = [h['epoch'] for h in self.history]
     for k,c,m in (('ce_loss','#999999','o'), ('kd_loss','#009E73','s')):

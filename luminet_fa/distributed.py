@@ -15,6 +15,7 @@ from fastai.callback.progress import ProgressCallback
 from fastai.learner import AvgLoss, AvgMetric, Learner, Metric, noop
 from fastai.torch_core import find_bs, get_model, num_distrib, rank_distrib, to_detach
 from torchmetrics.utilities.distributed import gather_all_tensors
+from .core import InputError
 from .callback import DistillCallback
 from .metrics import ExpectedCalibrationError, _Mean
 
@@ -33,7 +34,7 @@ def share_dls(
     r,w = processes()
     rank,world = r if rank is None else rank, w if world is None else world
     if world==1: return dls
-    if lack := [type(o).__name__ for o in dls if not hasattr(o, 'world')]: raise TypeError(f"{lack[0]} cannot share its batches between processes: it has no `rank` and `world`")
+    if lack := [type(o).__name__ for o in dls if not hasattr(o, 'world')]: raise InputError(f"{lack[0]} cannot share its batches between processes: it has no `rank` and `world`")
     return type(dls)(*(o.new(rank=rank, world=world) for o in dls.loaders), device=dls.device)
 
 # %% ../nbs/26_distributed.ipynb #cd0ffd91
@@ -78,7 +79,7 @@ class SharedTrainer(Callback):
 def before_fit(self:SharedTrainer):
     "Wrap the model; the loaders stay what they are"
     if lack := [type(o).__name__ for o in self.dls if getattr(o, 'world', 1)!=num_distrib()]:
-        raise ValueError(f"{lack[0]} is not shared between {num_distrib()} processes: use share_dls")
+        raise InputError(f"{lack[0]} is not shared between {num_distrib()} processes: use share_dls")
     for o in self.dls: o.to_detach = _own
     self.learn.model = self.accelerator.prepare(nn.SyncBatchNorm.convert_sync_batchnorm(self.model) if self.sync_bn else self.model)
 
@@ -128,7 +129,7 @@ def shared_ctx(
     rank,world = processes()
     if world==1: yield learn; return
     cpu = learn.dls.device.type=='cpu'
-    if sync_bn and cpu: raise ValueError("sync_bn needs GPUs: torch's SyncBatchNorm refuses the CPU")
+    if sync_bn and cpu: raise InputError("sync_bn needs GPUs: torch's SyncBatchNorm refuses the CPU")
     cb,bars,log = SharedTrainer(sync_bn, **(dict(cpu=True) if cpu else {}), **kwargs),[o for o in learn.cbs if rank and isinstance(o, ProgressCallback)],learn.logger
     learn.remove_cbs(bars); learn.add_cb(cb)
     if rank: learn.logger = noop

@@ -10,6 +10,7 @@ import gc, logging, torch
 from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.fx.experimental.optimization import fuse
+from .core import InputError
 
 # %% ../nbs/01a_fold.ipynb #c998ac63
 def _norms(model):
@@ -24,9 +25,9 @@ def _few(xb, n=8):
 def _check_same(new, old, xb, rtol, what):
     "Raise unless `new` answers like `old`"
     with torch.no_grad(): a,b = new(*xb),old(*xb)
-    if not isinstance(a, Tensor) or not isinstance(b, Tensor): raise ValueError(f"{what} is checked on one tensor of logits, and the network returned a {type(b).__name__}")
+    if not isinstance(a, Tensor) or not isinstance(b, Tensor): raise InputError(f"{what} is checked on one tensor of logits, and the network returned a {type(b).__name__}")
     off = (a.float()-b.float()).abs().max().item()
-    if not off<=rtol*b.float().abs().max().item(): raise ValueError(f"{what} changed its logits by {off:.2g}")
+    if not off<=rtol*b.float().abs().max().item(): raise InputError(f"{what} changed its logits by {off:.2g}")
 
 # %% ../nbs/01a_fold.ipynb #efa40b63
 def fold_batchnorm(
@@ -35,12 +36,12 @@ def fold_batchnorm(
     rtol:float=1e-3,  # largest difference between their outputs, as a share of the largest output, >0
 )->nn.Module:         # answers as `model` does; `model` itself where nothing can be folded
     "A network without the BatchNorms that directly follow a convolution or a linear layer"
-    if any(m.training for m in model.modules()): raise ValueError("only a network in eval mode can be folded: its BatchNorms must not look at the batch")
-    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()): raise ValueError("it has hooks, which a folded network would not call")
+    if any(m.training for m in model.modules()): raise InputError("only a network in eval mode can be folded: its BatchNorms must not look at the batch")
+    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()): raise InputError("it has hooks, which a folded network would not call")
     n = _norms(model)
     if n==0: return model
     try: new = fuse(model, inplace=True).eval()   # inplace is about the copy of the weights; nothing of `model` is written to
-    except Exception as e: raise ValueError(f"it cannot be traced or folded ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})") from None
+    except Exception as e: raise InputError(f"it cannot be traced or folded ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})") from None
     if _norms(new)==n: return model
     with torch.autocast(next(model.parameters()).device.type, enabled=False): _check_same(new, model, _few(xb), rtol, 'folding')
     return new
@@ -52,12 +53,12 @@ def compile_frozen(
     rtol:float=1e-3,  # largest difference between their outputs, as a share of the largest output, >0; 0.05 inside autocast
 )->nn.Module:         # to be called without gradients only
     "`model` compiled for inference with its weights as constants"
-    if any(m.training for m in model.modules()): raise ValueError("only a network in eval mode can be compiled for inference")
+    if any(m.training for m in model.modules()): raise InputError("only a network in eval mode can be compiled for inference")
     new = torch.compile(model, options=dict(freezing=True))
     dev = next(model.parameters()).device.type
     try: _check_same(new, model, xb, max(rtol, .05) if torch.is_autocast_enabled(dev) else rtol, 'compiling')
     except ValueError: raise
-    except Exception as e: raise ValueError(f"it cannot be compiled ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})") from None
+    except Exception as e: raise InputError(f"it cannot be compiled ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})") from None
     return new
 
 # %% ../nbs/01a_fold.ipynb #a30a6748

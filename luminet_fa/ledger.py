@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 import luminet_fa
+from .core import InputError
 
 # %% ../nbs/29_ledger.ipynb #aaff78a7
 def paired(
@@ -144,10 +145,10 @@ def summarise(
 )->Summary:        # prints as a table and a verdict
     "Mean, spread and verdict over the seeds in `rows`"
     rows = pd.read_csv(rows) if isinstance(rows, (str,Path)) else pd.DataFrame(rows)
-    if not len(rows): raise ValueError("no rows to summarise: nothing has run")
-    if rows.recipe.nunique()>1: raise ValueError(f"rows of several recipes: {', '.join(rows.recipe.unique())}; summarise one at a time")
+    if not len(rows): raise InputError("no rows to summarise: nothing has run")
+    if rows.recipe.nunique()>1: raise InputError(f"rows of several recipes: {', '.join(rows.recipe.unique())}; summarise one at a time")
     twice = rows[rows.duplicated(['method','seed'])]
-    if len(twice): raise ValueError(f"{twice.iloc[0].method} with seed {twice.iloc[0].seed} has several rows: keep one of them")
+    if len(twice): raise InputError(f"{twice.iloc[0].method} with seed {twice.iloc[0].seed} has several rows: keep one of them")
     return Summary(rows, histories)
 
 # %% ../nbs/29_ledger.ipynb #d865da30

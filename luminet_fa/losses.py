@@ -8,6 +8,7 @@ __all__ = ['luminet_loss', 'kd_loss', 'lskd_loss', 'dkd_loss', 'LumiNetLoss', 'K
 # %% ../nbs/01_losses.ipynb #3ff41ebb
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
+from .core import InputError
 from .perception import _standardise, autocast_off, perception
 
 # %% ../nbs/01_losses.ipynb #3b3890a1
@@ -15,10 +16,10 @@ def _pair(pred, teacher_pred):
     "Student and teacher logits in float32 (float64 stays), the teacher's detached"
     for n,z in dict(pred=pred, teacher_pred=teacher_pred).items():
         if not isinstance(z, Tensor) or not z.is_floating_point():
-            raise TypeError(f"{n} must be floating-point logits, got {getattr(z, 'dtype', type(z).__name__)}; are these labels?")
+            raise InputError(f"{n} must be floating-point logits, got {getattr(z, 'dtype', type(z).__name__)}; are these labels?")
     if pred.shape!=teacher_pred.shape:
-        raise ValueError(f"pred {tuple(pred.shape)} and teacher_pred {tuple(teacher_pred.shape)} must have the same shape; map the teacher's classes first")
-    if pred.ndim<2 or pred.numel()==0: raise ValueError(f"logits must be (B,C) or (B,C,...) and not empty, got {tuple(pred.shape)}")
+        raise InputError(f"pred {tuple(pred.shape)} and teacher_pred {tuple(teacher_pred.shape)} must have the same shape; map the teacher's classes first")
+    if pred.ndim<2 or pred.numel()==0: raise InputError(f"logits must be (B,C) or (B,C,...) and not empty, got {tuple(pred.shape)}")
     dt = torch.float64 if torch.float64 in (pred.dtype,teacher_pred.dtype) else torch.float32
     return pred.to(dt),teacher_pred.detach().to(dt)
 
@@ -26,7 +27,7 @@ def _pair(pred, teacher_pred):
 def _positive(**kw):
     "Raise unless every value is above 0"
     for k,v in kw.items():
-        if not v>0: raise ValueError(f"{k} must be positive, got {v}")
+        if not v>0: raise InputError(f"{k} must be positive, got {v}")
 
 # %% ../nbs/01_losses.ipynb #fe2e4203
 def _kl(a_s, a_t, scale):
@@ -67,7 +68,7 @@ def _zscore(z):
 
 def _needs_classes(z, name):
     "Raise for fewer than two classes"
-    if z.shape[1]<2: raise ValueError(f"{name} needs at least 2 classes, got logits of shape {tuple(z.shape)}")
+    if z.shape[1]<2: raise InputError(f"{name} needs at least 2 classes, got logits of shape {tuple(z.shape)}")
 
 # %% ../nbs/01_losses.ipynb #24e4116d
 def lskd_loss(
@@ -85,9 +86,9 @@ def lskd_loss(
 def _target_mask(targ, z):
     "Boolean mask of z's shape that marks the target class"
     if not isinstance(targ, Tensor) or targ.is_floating_point() or targ.is_complex() or targ.dtype==torch.bool:
-        raise TypeError(f"targ must be integer class labels, got {getattr(targ, 'dtype', type(targ).__name__)}; dkd_loss has no form for mixed labels")
+        raise InputError(f"targ must be integer class labels, got {getattr(targ, 'dtype', type(targ).__name__)}; dkd_loss has no form for mixed labels")
     want = (z.shape[0],*z.shape[2:])
-    if tuple(targ.shape)!=want: raise ValueError(f"targ must have shape {want} for logits {tuple(z.shape)}, got {tuple(targ.shape)}")
+    if tuple(targ.shape)!=want: raise InputError(f"targ must have shape {want} for logits {tuple(z.shape)}, got {tuple(targ.shape)}")
     return torch.zeros_like(z, dtype=torch.bool).scatter_(1, targ.long().unsqueeze(1), True)
 
 # %% ../nbs/01_losses.ipynb #cdd8b6d1
@@ -109,7 +110,7 @@ def dkd_loss(
 )->Tensor:               # scalar, float32 (float64 stays), >=0; nats times T**2
     "Decoupled KD: target against the rest, and the rest among itself, each with its own weight"
     _positive(T=T)
-    if not (alpha>=0 and beta>=0): raise ValueError(f"alpha and beta must not be negative, got {alpha} and {beta}")
+    if not (alpha>=0 and beta>=0): raise InputError(f"alpha and beta must not be negative, got {alpha} and {beta}")
     z_s,z_t = _pair(pred, teacher_pred)
     _needs_classes(z_s, 'dkd_loss')
     mask = _target_mask(targ, z_s)

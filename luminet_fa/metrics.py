@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 from fastcore.basics import patch
 from fastai.learner import Learner, Metric
 from torchmetrics.classification import MulticlassCalibrationError
+from .core import InputError
 from .teacher import Teacher
 
 # %% ../nbs/04_metrics.ipynb #5de4d4ba
@@ -23,9 +24,9 @@ def _logits(
     who:str='preds',  # what the error calls it
 )->Tensor:            # plain tensor without gradient, float32 (float64 stays), z's shape
     "Check that `z` has a class axis, and take it out of autograd and half precision"
-    if not isinstance(z, Tensor): raise TypeError(f"{who} must be one tensor of logits (B,C,...), got {type(z).__name__}")
-    if z.ndim<2 or z.shape[1]<2: raise ValueError(f"{who} must be (B,C,...) with at least 2 classes, got shape {tuple(z.shape)}")
-    if not z.is_floating_point(): raise TypeError(f"{who} must be floating-point logits, got {z.dtype}: were labels passed instead?")
+    if not isinstance(z, Tensor): raise InputError(f"{who} must be one tensor of logits (B,C,...), got {type(z).__name__}")
+    if z.ndim<2 or z.shape[1]<2: raise InputError(f"{who} must be (B,C,...) with at least 2 classes, got shape {tuple(z.shape)}")
+    if not z.is_floating_point(): raise InputError(f"{who} must be floating-point logits, got {z.dtype}: were labels passed instead?")
     z = z.detach().as_subclass(Tensor)
     return z if z.dtype==torch.float64 else z.float()
 
@@ -36,10 +37,10 @@ def _labels(
 )->Tensor:       # plain tensor, (B,...)
     "Check that `y` holds one label for each prediction in `z`"
     if not isinstance(y, Tensor) or y.is_floating_point() or y.dtype==torch.bool:
-        raise TypeError(f"labels must be an integer tensor, got {getattr(y, 'dtype', type(y).__name__)}; one-hot or soft labels are not supported")
+        raise InputError(f"labels must be an integer tensor, got {getattr(y, 'dtype', type(y).__name__)}; one-hot or soft labels are not supported")
     y = y.detach().as_subclass(Tensor)
     if y.ndim==z.ndim and y.shape[1]==1: y = y.squeeze(1)
-    if y.shape != z.shape[:1]+z.shape[2:]: raise ValueError(f"preds {tuple(z.shape)} need labels {(len(z),*z.shape[2:])}, got {tuple(y.shape)}")
+    if y.shape != z.shape[:1]+z.shape[2:]: raise InputError(f"preds {tuple(z.shape)} need labels {(len(z),*z.shape[2:])}, got {tuple(y.shape)}")
     return y
 
 # %% ../nbs/04_metrics.ipynb #ccec7ffa
@@ -54,7 +55,7 @@ def _flat(
     z,y = z.movedim(1,-1).reshape(-1, z.shape[1]),y.reshape(-1).long()
     if ignore_index is not None: z,y = z[y!=ignore_index],y[y!=ignore_index]
     if len(y) and not 0<=y.min()<=y.max()<z.shape[1]:
-        raise ValueError(f"labels must be in 0..{z.shape[1]-1}, got {y.min()}..{y.max()}; is one of them `ignore_index`?")
+        raise InputError(f"labels must be in 0..{z.shape[1]-1}, got {y.min()}..{y.max()}; is one of them `ignore_index`?")
     return z,y
 
 # %% ../nbs/04_metrics.ipynb #361e198b
@@ -92,7 +93,7 @@ def _probs(
 )->Tensor:             # probabilities, (N,C)
     "Softmax of `p`, unless it already is one"
     simplex = bool(((p>=0)&(p<=1)).all() and ((p.sum(1)-1).abs()<.01).all())
-    if logits is False and not simplex: raise ValueError(f"preds are not probabilities: rows must be in [0,1] and sum to 1, got {p.min():.3g}..{p.max():.3g}")
+    if logits is False and not simplex: raise InputError(f"preds are not probabilities: rows must be in [0,1] and sum to 1, got {p.min():.3g}..{p.max():.3g}")
     return p if simplex and not logits else p.softmax(1)
 
 # %% ../nbs/04_metrics.ipynb #49ae8486
@@ -103,9 +104,9 @@ def reliability_bins(
     logits:bool=None,  # what `preds` are; None looks: rows that are in [0,1] and sum to 1 are probabilities
 )->tuple:              # edges (n_bins+1,), mean confidence, accuracy (n_bins,; 0 in an empty bin), counts (n_bins,), on the CPU
     "Confidence, accuracy and count of the top class in bins of equal width"
-    if not n_bins>=1: raise ValueError(f"n_bins must be at least 1, got {n_bins}")
+    if not n_bins>=1: raise InputError(f"n_bins must be at least 1, got {n_bins}")
     p,y = _flat(preds, targs)
-    if not len(y): raise ValueError("reliability needs at least one sample, got none")
+    if not len(y): raise InputError("reliability needs at least one sample, got none")
     conf,top = _probs(p, logits).max(1)
     conf,hit,edges = conf.float().cpu(),(top==y).cpu(),torch.linspace(0, 1, n_bins+1)
     i = torch.bucketize(conf, edges, right=True).sub(1).clamp(0, n_bins-1)
@@ -121,7 +122,7 @@ class ExpectedCalibrationError(Metric):
         n_bins:int=15,         # bins of equal width over [0,1], >=1; results for different numbers do not compare
         ignore_index:int=None, # label of positions to leave out, such as 255 for void pixels
     ):
-        if not n_bins>=1: raise ValueError(f"n_bins must be at least 1, got {n_bins}")
+        if not n_bins>=1: raise InputError(f"n_bins must be at least 1, got {n_bins}")
         self.n_bins,self.ignore_index = n_bins,ignore_index
         self.reset()
     def __getstate__(self): return {**self.__dict__, '_tm':None}
@@ -195,7 +196,7 @@ class _Shared:
     ):
         self.src = teacher,class_map,teacher_tfm   # kept, so that their ids stay theirs
         wrapped = isinstance(teacher, Teacher)
-        if wrapped and (class_map is not None or teacher_tfm is not None): raise ValueError("give `class_map` and `teacher_tfm` to the `Teacher`, not to the metric")
+        if wrapped and (class_map is not None or teacher_tfm is not None): raise InputError("give `class_map` and `teacher_tfm` to the `Teacher`, not to the metric")
         self.teacher = teacher if wrapped else Teacher(teacher, class_map=class_map, teacher_tfm=teacher_tfm)
         self.clear()
     def clear(self):
@@ -256,12 +257,12 @@ def accumulate(self:TeacherMetric,
     "Add a validation batch; training batches and `get_preds` are skipped"
     if learn.training or hasattr(learn, 'gather_preds'): return  # the latter: inside `get_preds`
     if not hasattr(self, '_shared'):
-        raise ValueError(f"{type(self).__name__} has no teacher: it is not saved with the learner; give it back with "
+        raise InputError(f"{type(self).__name__} has no teacher: it is not saved with the learner; give it back with "
                          "`set_teacher(teacher)` on this element of `learn.metrics`, or set `learn.metrics = []`")
     z_s = _logits(learn.pred)
     z_t = self._shared(learn.xb)
     if z_s.shape!=z_t.shape:
-        raise ValueError(f"student gives {tuple(z_s.shape)}, teacher {tuple(z_t.shape)}: the number of classes (axis 1) must be the same, "
+        raise InputError(f"student gives {tuple(z_s.shape)}, teacher {tuple(z_t.shape)}: the number of classes (axis 1) must be the same, "
                          "`class_map` maps them; dense outputs must also have the same size")
     self._add(self.score(z_s, z_t))
 
@@ -309,7 +310,7 @@ class TeacherKL(TeacherMetric):
         class_map=None,    # see TeacherMetric
         teacher_tfm=None,  # see TeacherMetric
     ):
-        if not T>0: raise ValueError(f"T must be positive, got {T}")
+        if not T>0: raise InputError(f"T must be positive, got {T}")
         super().__init__(teacher, class_map, teacher_tfm)
         self.T = T
 

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 
 import torch, torch.distributed as dist, torch.nn.functional as F
 from torch import Tensor
+from .core import InputError
 
 # %% ../nbs/00_perception.ipynb #1e1a15d0
 def autocast_off(
@@ -67,8 +68,8 @@ def perception(
 )->Tensor:           # float32 (float64 stays), z's shape; each class has mean 0 and biased variance about 1 over the batch
     "Standardise each class of `z` over the batch"
     if not isinstance(z, Tensor) or not z.is_floating_point():
-        raise TypeError(f"perception needs floating-point logits, got {getattr(z, 'dtype', type(z).__name__)}; are these labels?")
-    if z.ndim<2: raise ValueError(f"perception needs logits of shape (B,C) or (B,C,...), got {tuple(z.shape)}; add the missing dimension")
-    if not eps>0: raise ValueError(f"eps must be positive, got {eps}")
+        raise InputError(f"perception needs floating-point logits, got {getattr(z, 'dtype', type(z).__name__)}; are these labels?")
+    if z.ndim<2: raise InputError(f"perception needs logits of shape (B,C) or (B,C,...), got {tuple(z.shape)}; add the missing dimension")
+    if not eps>0: raise InputError(f"eps must be positive, got {eps}")
     with autocast_off(z):
         return _standardise(z if z.dtype==torch.float64 else z.float(), eps, sync)

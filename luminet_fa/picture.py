@@ -9,6 +9,7 @@ __all__ = ['plot_idea', 'WatchDistill']
 import torch, matplotlib.pyplot as plt
 from torch import Tensor
 from fastai.basics import *
+from .core import InputError
 from .losses import kd_loss, luminet_loss
 from .perception import perception
 
@@ -34,7 +35,7 @@ def plot_idea(
     T:float=4.,  # temperature of both losses
 ):               # matplotlib figure
     "One batch through LumiNet and through KD"
-    if z_s.shape!=z_t.shape or z_s.ndim!=2: raise ValueError(f"two tables of the same shape (B,C) are needed, got {tuple(z_s.shape)} and {tuple(z_t.shape)}")
+    if z_s.shape!=z_t.shape or z_s.ndim!=2: raise InputError(f"two tables of the same shape (B,C) are needed, got {tuple(z_s.shape)} and {tuple(z_t.shape)}")
     z_s,z_t = (z.detach().float().cpu().as_subclass(Tensor) for z in (z_s,z_t))
     h_s,h_t = perception(z_s),perception(z_t)
     names = [str(o) for o in (range(z_s.shape[1]) if names is None else names)]
@@ -78,7 +79,7 @@ class WatchDistill(Callback):
 @patch
 def plot(self:WatchDistill):
     "Four moments of the fit as tables of perception, and the three curves"
-    if len(self.seen)<2: raise ValueError("nothing to plot: no epoch has finished")
+    if len(self.seen)<2: raise InputError("nothing to plot: no epoch has finished")
     n = len(self.seen)-1
     at = sorted({0, round(n/8), round(n/3), n})
     fig = plt.figure(figsize=(10,4.2), layout='constrained')

@@ -8,21 +8,22 @@ __all__ = ['teachers', 'recipes', 'Recipe', 'get_recipe']
 # %% ../nbs/30_recipes.ipynb #644ffac6
 from dataclasses import dataclass, field, replace, fields
 from fastcore.basics import patch
+from .core import InputError, pick
 from .schedules import get_schedule, optimisers, paper_milestones
 
 # %% ../nbs/30_recipes.ipynb #c39d224e
 def _check(self):
     "Refuse settings that cannot be run"
     for k in ('epochs','teacher_epochs'):
-        if getattr(self, k)<1: raise ValueError(f"{k} must be at least 1, got {getattr(self, k)}")
+        if getattr(self, k)<1: raise InputError(f"{k} must be at least 1, got {getattr(self, k)}")
     for k in ('lr','teacher_lr'):
-        if not getattr(self, k)>0: raise ValueError(f"{k} must be positive, got {getattr(self, k)}")
-    if self.images and self.images<self.bs: raise ValueError(f"images must be 0 (all) or at least one batch of {self.bs}, got {self.images}")
-    if self.bs<2: raise ValueError(f"bs must be at least 2, because LumiNet compares the samples of a batch; got {self.bs}")
+        if not getattr(self, k)>0: raise InputError(f"{k} must be positive, got {getattr(self, k)}")
+    if self.images and self.images<self.bs: raise InputError(f"images must be 0 (all) or at least one batch of {self.bs}, got {self.images}")
+    if self.bs<2: raise InputError(f"bs must be at least 2, because LumiNet compares the samples of a batch; got {self.bs}")
     get_schedule(self.schedule)
-    if self.opt not in optimisers: raise ValueError(f"opt must be one of {', '.join(optimisers)}; got {self.opt!r}")
-    if not 0<=self.start_size<=self.size: raise ValueError(f"start_size must be 0..size, got start_size={self.start_size} and size={self.size}")
-    if not self.seeds: raise ValueError("seeds is empty: give at least one")
+    pick(optimisers, self.opt, 'opt')
+    if not 0<=self.start_size<=self.size: raise InputError(f"start_size must be 0..size, got start_size={self.start_size} and size={self.size}")
+    if not self.seeds: raise InputError("seeds is empty: give at least one")
 
 # %% ../nbs/30_recipes.ipynb #143da9fc
 @dataclass(frozen=True)
@@ -66,8 +67,7 @@ def method(self:Recipe,
     name:str, # one of the keys of its methods
 )->dict:      # arguments of the method's loss and of the callback; `lr` where it brings its own
     "Settings of a method under this recipe's schedule and length"
-    if name not in self.methods: raise ValueError(f"unknown method {name!r} for {self.name}; there are: {', '.join(self.methods)}")
-    s = dict(self.methods[name])
+    s = dict(pick(self.methods, name, f'method of {self.name}'))
     if 'warmup' in s: s['warmup'] = get_schedule(self.schedule).warmup(s['warmup'], self.epochs)
     if self.schedule=='paper': s.pop('lr', None)
     return s
@@ -149,7 +149,6 @@ def get_recipe(
     **overrides,       # fields of Recipe to change; None leaves one as it is
 )->Recipe:             # a new recipe; the one in `recipes` stays
     "The recipe called `name`, with `overrides`"
-    if name not in recipes: raise ValueError(f"unknown recipe {name!r}; there are: {', '.join(recipes)}")
     bad = set(overrides)-{f.name for f in fields(Recipe)}
-    if bad: raise ValueError(f"a recipe has no {', '.join(sorted(bad))}; it has {', '.join(f.name for f in fields(Recipe))}")
-    return replace(recipes[name], **{k:v for k,v in overrides.items() if v is not None})
+    if bad: raise InputError(f"a recipe has no {', '.join(sorted(bad))}; it has {', '.join(f.name for f in fields(Recipe))}")
+    return replace(pick(recipes, name, 'recipe'), **{k:v for k,v in overrides.items() if v is not None})

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastprogress.fastprogress import progress_bar
+from .core import InputError
 from .fold import _check_same
 from .teacher import Teacher, check_logits
 
@@ -32,9 +33,9 @@ def logit_moments(
     for b in (progress_bar(dl, leave=False) if progress else dl):
         with torch.no_grad(): z = f(*_inputs(b, n_inp)).double()
         check_logits(z, 'network')
-        if z.ndim!=2: raise ValueError(f"only logits (B,C) can be rescaled, got shape {tuple(z.shape)}")
+        if z.ndim!=2: raise InputError(f"only logits (B,C) can be rescaled, got shape {tuple(z.shape)}")
         n,s,q = n+len(z),s+z.sum(0),q+z.square().sum(0)
-    if n<2: raise ValueError(f"the mean and spread of logits need two images or more, got {n}")
+    if n<2: raise InputError(f"the mean and spread of logits need two images or more, got {n}")
     mean = s/n
     return mean,(q/n-mean.square()).clamp(min=0).sqrt()
 
@@ -83,9 +84,9 @@ def match_scale(
     with torch.no_grad(): z_s,z_t = model(*x),teacher(*x)
     check_logits(z_s, 'student'); check_logits(z_t)
     C,C_t = z_s.shape[1],z_t.shape[1]
-    if C!=C_t: raise ValueError(f"the student has {C} classes and the teacher {C_t}: pass Teacher(teacher, class_map=...)")
+    if C!=C_t: raise InputError(f"the student has {C} classes and the teacher {C_t}: pass Teacher(teacher, class_map=...)")
     mean,std = logit_moments(lambda *x: torch.cat([model(*x).float(), teacher(*x).float()], 1), dl, n_inp, progress)
     (m_s,m_t),(s_s,s_t) = mean.split(C),std.split(C)
-    if (s_s<=1e-6*s_s.max()).any(): raise ValueError(f"the student says the same of every image for class {int(s_s.argmin())}: there is nothing to rescale")
+    if (s_s<=1e-6*s_s.max()).any(): raise InputError(f"the student says the same of every image for class {int(s_s.argmin())}: there is nothing to rescale")
     a = s_t/s_s
     return _fold_scale(model, a.float(), (m_t-a*m_s).float(), x).eval()

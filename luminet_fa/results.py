@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np, pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from .core import InputError
 from .ledger import paired, _names, _colors, _pm
 from .recipes import recipes
 
@@ -28,14 +29,14 @@ def read_ledger(
     "The rows of a results table, checked"
     try: rows = pd.read_csv(file, dtype={k:str for k in _text}, index_col=False)
     except pd.errors.EmptyDataError: rows = pd.DataFrame()
-    except FileNotFoundError: raise ValueError(f"{file} does not exist: tables of results are in the source tree, not in the installed package") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError) as e: raise ValueError(f"{file} is not a table of results: {e}") from None
-    if not len(rows): raise ValueError(f"{file} has no rows: nothing has run")
-    if lack := [c for c in dict.fromkeys(_text+_numbers) if c not in rows]: raise ValueError(f"{file} lacks the columns {', '.join(lack)}")
+    except FileNotFoundError: raise InputError(f"{file} does not exist: tables of results are in the source tree, not in the installed package") from None
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError) as e: raise InputError(f"{file} is not a table of results: {e}") from None
+    if not len(rows): raise InputError(f"{file} has no rows: nothing has run")
+    if lack := [c for c in dict.fromkeys(_text+_numbers) if c not in rows]: raise InputError(f"{file} lacks the columns {', '.join(lack)}")
     for c in _numbers:
         num = pd.to_numeric(rows[c], errors='coerce')
         bad = rows[num.isna() & (rows[c].notna() | (c!='teacher_top1'))]
-        if len(bad): raise ValueError(f"{file}, row {bad.index[0]+1}: {c} must be a number, got {bad[c].iloc[0]}")
+        if len(bad): raise InputError(f"{file}, row {bad.index[0]+1}: {c} must be a number, got {bad[c].iloc[0]}")
         rows[c] = num
     return rows.fillna({k:'' for k in _text})
 
@@ -205,7 +206,7 @@ def plot_methods(
     rows = _runs(rows); rows = rows[rows.method!='teacher'].copy()
     rows['_i'] = pd.factorize(rows.recipe)[0]
     gs = [g for _,g in rows.groupby(['_i',*_protocol], sort=False, dropna=False)]
-    if not gs: raise ValueError("no student was measured on the test set: there is nothing to draw")
+    if not gs: raise InputError("no student was measured on the test set: there is nothing to draw")
     gs.sort(key=lambda g: g._i.iloc[0])
     nc = min(cols, len(gs)); nr = -(-len(gs)//nc)
     fig = Figure(figsize=(4.4*nc, 2.9*nr), dpi=72, layout='constrained')
@@ -241,7 +242,7 @@ def plot_published(
 )->Figure:           # which a notebook shows
     "Published figures and ours, pair by pair and method by method"
     ls = _lines(rows, recipes if known is None else known)
-    if not ls: raise ValueError("no recipe of this kind has published figures: there is nothing to draw")
+    if not ls: raise InputError("no recipe of this kind has published figures: there is nothing to draw")
     ms = [m for m in _columns if any(m in pub for _,pub,_ in ls)]
     y = dict(zip(ms, np.linspace(-.3, .3, len(ms)))) if len(ms)>1 else {ms[0]:0}
     fig = Figure(figsize=(8, 1.6+.62*len(ls)), dpi=72, layout='constrained'); ax = fig.subplots()

@@ -16,6 +16,7 @@ from fastai.learner import Learner
 from fastai.callback.core import Callback
 from fastai.callback.schedule import ParamScheduler, SchedNo
 from fastai.optimizer import OptimWrapper
+from .core import InputError, pick
 
 # %% ../nbs/28_schedules.ipynb #455c85ff
 def step_decay(
@@ -59,8 +60,7 @@ def get_schedule(
     name:str, # one of the keys of schedules
 )->Schedule:
     "The schedule called `name`"
-    if name not in schedules: raise ValueError(f"schedule must be one of {', '.join(schedules)}; got {name!r}")
-    return schedules[name]
+    return pick(schedules, name, 'schedule')
 
 # %% ../nbs/28_schedules.ipynb #ae90cf40
 optimisers = dict(sgd=dict(opt=torch.optim.SGD, momentum=.9, fused=True), nesterov=dict(opt=torch.optim.SGD, momentum=.9, nesterov=True, fused=True), adamw=dict(opt=torch.optim.AdamW, fused=True))
@@ -70,8 +70,7 @@ def opt_func(
     wd:float=5e-4,  # weight decay, >=0; coupled for SGD, decoupled for 'adamw'
 )->partial:         # what a Learner takes as its optimiser function; with wd_bn_bias=True every parameter decays
     "torch's optimiser called `name`, for fastai"
-    if name not in optimisers: raise ValueError(f"opt must be one of {', '.join(optimisers)}; got {name!r}")
-    return partial(OptimWrapper, weight_decay=wd, **optimisers[name])
+    return partial(OptimWrapper, weight_decay=wd, **pick(optimisers, name, 'opt'))
 
 # %% ../nbs/28_schedules.ipynb #fbdc6cbd
 def fit_schedule(
@@ -84,8 +83,8 @@ def fit_schedule(
 )->None:
     "Fit `learn` by `schedule`, with momentum 0.9 throughout"
     get_schedule(schedule)
-    if not isinstance(epochs, int) or epochs<1: raise ValueError(f"epochs must be at least 1 and whole, got {epochs!r}")
-    if not 0<lr<inf: raise ValueError(f"lr must be positive, got {lr}")
+    if not isinstance(epochs, int) or epochs<1: raise InputError(f"epochs must be at least 1 and whole, got {epochs!r}")
+    if not 0<lr<inf: raise InputError(f"lr must be positive, got {lr}")
     if schedule=='onecycle': return learn.fit_one_cycle(epochs, lr, moms=(.9,.9,.9), cbs=cbs)
     steps = ParamScheduler(dict(lr=step_decay(lr, epoch_milestones(epochs, milestones)), mom=SchedNo(.9,.9)))
     learn.fit(epochs, lr, cbs=[steps, *L(cbs)])

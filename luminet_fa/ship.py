@@ -15,6 +15,7 @@ import pandas as pd, safetensors.torch, torch
 from torch import nn, Tensor
 from fastai.learner import Learner
 import luminet_fa
+from .core import InputError, PathError
 from .teacher import load_weights
 from .train import make_model
 
@@ -72,10 +73,10 @@ def load_student(
     "The network that `save_student` kept"
     folder = Path(folder)
     for n in ('config.json','student.safetensors'):
-        if not (folder/n).exists(): raise FileNotFoundError(f"there is no {n} in {folder}")
+        if not (folder/n).exists(): raise PathError(f"there is no {n} in {folder}")
     cfg = json.loads((folder/'config.json').read_text())
-    if arch is None and cfg['arch'] is None: raise ValueError(f"{folder} does not name its network (a {cfg['network']}): pass arch, a module of the same architecture")
-    if arch is None and not cfg['vocab']: raise ValueError(f"{folder} names no classes, so the size of {cfg['arch']} is not known: pass arch, a module of the same architecture")
+    if arch is None and cfg['arch'] is None: raise InputError(f"{folder} does not name its network (a {cfg['network']}): pass arch, a module of the same architecture")
+    if arch is None and not cfg['vocab']: raise InputError(f"{folder} names no classes, so the size of {cfg['arch']} is not known: pass arch, a module of the same architecture")
     m = make_model(cfg['arch'], len(cfg['vocab'])) if arch is None else deepcopy(arch)
     return load_weights(m, safetensors.torch.load_file(folder/'student.safetensors'), folder).eval(),cfg
 
@@ -85,12 +86,12 @@ def _agree(ask, x, z, file, rtol):
     off = max(((ask(a)-b).abs().max()/z.abs().max()).item() for a,b in ((x, z), (x[:1], z[:1])))
     if off<=rtol: return off
     Path(file).unlink(missing_ok=True)
-    raise ValueError(f"{file} answers differently from the network, by {off:.2g} of the largest logit, and was deleted")
+    raise InputError(f"{file} answers differently from the network, by {off:.2g} of the largest logit, and was deleted")
 
 def _ready(model, x):
     "A copy of `model` on the CPU, in eval mode; the example beside it and its logits; what both exporters trace with"
     m,x = deepcopy(model).cpu().float().eval(),x.as_subclass(Tensor).detach().cpu().float()
-    if len(x)<2: raise ValueError("the example must hold at least two samples, or the size of the batch would be taken for fixed")
+    if len(x)<2: raise InputError("the example must hold at least two samples, or the size of the batch would be taken for fixed")
     with torch.no_grad(): return m,x,m(x),dict(args=(torch.zeros_like(x[:2]),), dynamic_shapes=({0: torch.export.Dim('batch', min=1)},))
 
 # %% ../nbs/34_ship.ipynb #0a30a5e9
@@ -156,7 +157,7 @@ def model_card(
     licence:str='other', # as the Hub spells it
 )->str:                  # Markdown with the Hub's front matter
     "A card for the student"
-    if not metrics: raise ValueError("a card without a figure helps nobody: measure the student and pass metrics")
+    if not metrics: raise InputError("a card without a figure helps nobody: measure the student and pass metrics")
     d = cfg['distillation'] or {}
     num = lambda v: f'{v:.4g}' if isinstance(v, float) else str(v)
     lines = ['---', f'license: {licence}', 'library_name: fastai', 'tags: [knowledge-distillation, lumi-net, fastai]', '---', '', f'# {name}', '',
@@ -182,7 +183,7 @@ def push_student(
     "Put the student on the Hugging Face Hub: weights, config, card, and the other forms that are there"
     folder = Path(folder)
     load = [n for n in ('student.safetensors','config.json') if not (folder/n).exists()]
-    if load: raise FileNotFoundError(f"there is no {load[0]} in {folder}: save_student makes it")
+    if load: raise PathError(f"there is no {load[0]} in {folder}: save_student makes it")
     if api is None:
         try: from huggingface_hub import HfApi
         except ImportError: raise ImportError("the Hub needs one more package: pip install 'luminet_fa[hub]'") from None

@@ -12,6 +12,7 @@ from fastai.basics import *
 from fastai.callback.fp16 import MixedPrecision, AMPMode
 from fastai.callback.channelslast import ChannelsLast
 from fastai.learner import AvgSmoothLoss
+from .core import InputError
 
 # %% ../nbs/05_speed.ipynb #8a2739b6
 _inner = set("before_batch after_pred after_loss before_backward after_cancel_backward after_backward before_step after_step after_cancel_batch after_batch".split())
@@ -60,7 +61,7 @@ class LossOnDevice(Callback):
     def __init__(self,
         every:int=10, # batches between two readings, >=1
     ):
-        if not (isinstance(every, int) and every>=1): raise ValueError(f"every must be a whole number of at least 1, got {every!r}")
+        if not (isinstance(every, int) and every>=1): raise InputError(f"every must be a whole number of at least 1, got {every!r}")
         self.every = every
     def before_fit(self):
         "Another average, the same numbers"

@@ -13,6 +13,7 @@ import safetensors, torch
 import safetensors.torch
 from torch import nn
 from fastcore.script import call_parse
+from .core import InputError, PathError, pick
 from .data.cifar import cifar100_stats, cifar_dls
 from .ledger import source_commit, write_atomic
 from .models.cifar import cifar_model, cifar_models
@@ -30,9 +31,9 @@ def save_teacher(
     sd = weights.state_dict() if isinstance(weights, nn.Module) else weights
     half = {k: (v.detach().cpu().half() if v.is_floating_point() else v.detach().cpu()).contiguous() for k,v in sd.items()}
     bad = [k for k,v in half.items() if v.is_floating_point() and not torch.isfinite(v).all()]
-    if bad: raise ValueError(f"{bad[0]} does not fit float16 (largest number 65504), or is not finite: nothing was written")
+    if bad: raise InputError(f"{bad[0]} does not fit float16 (largest number 65504), or is not finite: nothing was written")
     file = Path(file)
-    if not write_atomic(file, safetensors.torch.save(half, dict(card=json.dumps(card)))): raise OSError(f"{file} could not be written")
+    if not write_atomic(file, safetensors.torch.save(half, dict(card=json.dumps(card)))): raise InputError(f"{file} could not be written")
     write_atomic(file.with_suffix('.json'), (json.dumps(card, indent=1)+'\n').encode())
     return file
 
@@ -43,8 +44,8 @@ def read_card(
     "The card in `file`"
     try:
         with safetensors.safe_open(file, 'pt') as f: return json.loads((f.metadata() or {}).get('card', '{}'))
-    except FileNotFoundError: raise FileNotFoundError(f"no teacher at {file}") from None
-    except Exception as e: raise ValueError(f"{file} cannot be read as safetensors ({type(e).__name__}): is it truncated?") from None
+    except FileNotFoundError: raise PathError(f"no teacher at {file}") from None
+    except Exception as e: raise InputError(f"{file} cannot be read as safetensors ({type(e).__name__}): is it truncated?") from None
 
 # %% ../nbs/32_teachers.ipynb #73aea4df
 def verify_teacher(
@@ -57,8 +58,8 @@ def verify_teacher(
     "Load a teacher strictly, and measure it against what its card or the benchmark says"
     card = read_card(file) if Path(file).suffix=='.safetensors' else {}
     arch = arch or card.get('arch')
-    if arch is None: raise ValueError(f"{file} has no card that names its network: pass arch, one of {', '.join(cifar_models)}")
-    if card.get('arch', arch)!=arch: raise ValueError(f"{file} is a {card['arch']}, not a {arch}")
+    if arch is None: raise InputError(f"{file} has no card that names its network: pass arch, one of {', '.join(cifar_models)}")
+    if card.get('arch', arch)!=arch: raise InputError(f"{file} is a {card['arch']}, not a {arch}")
     teacher = load_teacher(file, arch=cifar_model(arch, dls.c), device=dls.device)
     top1,claim = 100*check_teacher(teacher, dls, progress=progress),card.get('top1', teachers.get(arch))
     if claim is not None and top1<claim-tol:
@@ -74,7 +75,7 @@ def teacher_recipe(
     lr:float=.05,          # highest learning rate, >0
 )->Recipe:
     "The recipe that trains a teacher on CIFAR-100 and nothing else"
-    if name not in cifar_models: raise ValueError(f"unknown network {name!r}; there are: {', '.join(cifar_models)}")
+    pick(cifar_models, name, 'network')
     return Recipe(f'cifar100/{name}', 'cifar100', name, name, dict(alone={}), opt='nesterov', epochs=epochs, teacher_epochs=epochs, schedule=schedule, bs=bs, lr=lr, teacher_lr=lr, seeds=(0,),
                   source='the benchmark trains its teachers as its students', published=dict(teacher=teachers[name]) if name in teachers else {})
 

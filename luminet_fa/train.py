@@ -23,6 +23,7 @@ from fastai.callback.progress import ProgressCallback
 from fastai.callback import fp16, schedule
 from fastai.metrics import accuracy, top_k_accuracy
 from fastai.torch_core import default_device, get_model, set_seed
+from .core import InputError, pick
 from .callback import DistillCallback, LumiNetCallback
 from .data.cifar import cifar_dls
 from .data.digits import digits_dls
@@ -49,7 +50,7 @@ def make_model(
     if name.startswith('cnn'): return small_model(name, n_out=n_out)
     if name in cifar_models: return cifar_model(name, n_out)
     try: return imagenet_model(name, n_out)
-    except ValueError as e: raise ValueError(f"{e}; for CIFAR there are {', '.join(cifar_models)}") from None
+    except ValueError as e: raise InputError(f"{e}; for CIFAR there are {', '.join(cifar_models)}") from None
 
 # %% ../nbs/31_train.ipynb #9903959f
 _losses = dict(kd=KDLoss, dkd=DKDLoss, lskd=LSKDLoss)
@@ -63,7 +64,7 @@ def distill_cbs(
     **settings,   # of the method: arguments of its loss and of the callback; `lr` is left out
 )->list:          # callbacks for a `Learner`; empty for 'alone'
     "The callbacks that make a `Learner` train by `method`"
-    if method not in _method_names: raise ValueError(f"unknown method {method!r}; there are: {', '.join(_method_names)}")
+    pick(_method_names, method, 'method')
     settings.pop('lr', None)
     if method=='alone': return []
     own = {} if isinstance(teacher, Teacher) else dict(speed=speed)
@@ -83,12 +84,12 @@ def make_dls(
     n_train:int=0,          # train on so many images only, always the same ones; 0: all
 ):                          # `DataLoaders` with `rng_state`
     "The data of `recipe`"
-    if recipe.data=='imagenet' and path is None: raise ValueError("ImageNet cannot be downloaded: pass path, a store that `luminet_store DIR OUT` has made of class folders")
+    if recipe.data=='imagenet' and path is None: raise InputError("ImageNet cannot be downloaded: pass path, a store that `luminet_store DIR OUT` has made of class folders")
     kw = ({} if recipe.data=='digits' else dict(path=path)) | (dict(size=recipe.size) if recipe.size else {})
     dls = _data[recipe.data](bs=recipe.bs, device=device, seed=seed, valid_from_train=valid_from_train, drop_last=recipe.drop_last, **kw)
     if not n_train: return dls
     ds = dls.train.dataset
-    if not recipe.bs<=n_train<=len(ds): raise ValueError(f"n_train must be from {recipe.bs} (one batch) to {len(ds)} (all images), got {n_train}")
+    if not recipe.bs<=n_train<=len(ds): raise InputError(f"n_train must be from {recipe.bs} (one batch) to {len(ds)} (all images), got {n_train}")
     some = torch.randperm(len(ds), generator=torch.Generator().manual_seed(0))[:n_train].to(ds.x.device)
     return type(dls)(dls.train.new(ds[some]), dls.valid, device=dls.device)
 
@@ -183,14 +184,14 @@ def after_epoch(self:Checkpoint):
 def _same(old, new, file):
     "Refuse to continue `file` when its settings `old` are not `new`"
     diff = [f"{k} {old.get(k)!r} there, {new.get(k)!r} now" for k in {**old, **new} if old.get(k)!=new.get(k)]
-    if diff: raise ValueError(f"cannot resume {file}: {'; '.join(diff)}. Give the settings it was started with, or start afresh without resume")
+    if diff: raise InputError(f"cannot resume {file}: {'; '.join(diff)}. Give the settings it was started with, or start afresh without resume")
 
 # %% ../nbs/31_train.ipynb #16e856ba
 def _load_ckpt(file, settings):
     "The checkpoint in `file`, None where there is none"
     if not Path(file).exists(): return None
     try: state = torch.load(file, map_location='cpu', weights_only=True)
-    except Exception as e: raise ValueError(f"the checkpoint {file} cannot be read ({type(e).__name__}): delete it, or start afresh without resume") from None
+    except Exception as e: raise InputError(f"the checkpoint {file} cannot be read ({type(e).__name__}): delete it, or start afresh without resume") from None
     _same(state['settings'], settings, file)
     return state
 
@@ -201,7 +202,7 @@ def _load_done(file, settings):
     try:
         with safetensors.safe_open(file, 'pt') as f: meta = {k:json.loads(v) for k,v in f.metadata().items()}; sd = {k:f.get_tensor(k) for k in f.keys()}
         old = meta['settings']
-    except Exception as e: raise ValueError(f"the finished run {file} cannot be read ({type(e).__name__}): delete it, or start afresh without resume") from None
+    except Exception as e: raise InputError(f"the finished run {file} cannot be read ({type(e).__name__}): delete it, or start afresh without resume") from None
     _same(old, settings, file)
     return dict(weights=sd, **meta)
 
@@ -442,7 +443,7 @@ def use_teacher(self:Job,
         teacher = runs[0]['weights'] if runs else self._named(teacher)
         self.teacher = teacher if isinstance(teacher, Teacher) else load_teacher(teacher, arch=make_model(self.recipe.teacher, dls.c), device=dls.device)
     except (ValueError, TypeError, FileNotFoundError): raise
-    except Exception as e: raise ValueError(f"the teacher {teacher} cannot be read ({type(e).__name__}: {e})") from None
+    except Exception as e: raise InputError(f"the teacher {teacher} cannot be read ({type(e).__name__}: {e})") from None
     self.teacher_id = fingerprint(getattr(self.teacher, 'module', self.teacher))
     self.teacher_top1 = 100*check_teacher(self.teacher, dls.valid.new(rank=0, world=1), progress=False, expected=None if runs else self._expected(), n=2000 if self.recipe.data=='imagenet' and not runs else None)
     return runs
@@ -451,24 +452,24 @@ def use_teacher(self:Job,
 def _check_args(methods, seeds, recipe, device):
     "Everything that can be refused before anything is trained"
     for m in methods:
-        if m not in recipe.methods: raise ValueError(f"unknown method {m!r} for {recipe.name}; there are: {', '.join(recipe.methods)}")
+        pick(recipe.methods, m, f'method of {recipe.name}')
     for n,o in (('methods',methods), ('seeds',seeds)):
-        if len(set(o))<len(o): raise ValueError(f"{n} holds one twice: {' '.join(map(str, o))}")
-        if not len(o): raise ValueError(f"{n} is empty: give at least one")
+        if len(set(o))<len(o): raise InputError(f"{n} holds one twice: {' '.join(map(str, o))}")
+        if not len(o): raise InputError(f"{n} is empty: give at least one")
     for s in seeds:
-        if not (isinstance(s, int) and 0<=s<2**32): raise ValueError(f"a seed is a whole number from 0 to 2**32-1, got {s!r}")
+        if not (isinstance(s, int) and 0<=s<2**32): raise InputError(f"a seed is a whole number from 0 to 2**32-1, got {s!r}")
     if device is None: return
     try: torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as e: raise ValueError(f"device {device!r} cannot be used here: {str(e).splitlines()[0]}") from None
+    except (RuntimeError, AssertionError) as e: raise InputError(f"device {device!r} cannot be used here: {str(e).splitlines()[0]}") from None
 
 # %% ../nbs/31_train.ipynb #31c0de10
 def _with_settings(r, methods, settings):
     "Recipe `r` with other `settings` for `methods`"
     if not settings: return r
-    if 'lr' in settings and r.schedule=='paper': raise ValueError("under the paper's schedule the learning rate is the published one: lr cannot be set")
+    if 'lr' in settings and r.schedule=='paper': raise InputError("under the paper's schedule the learning rate is the published one: lr cannot be set")
     for m in methods:
         bad = set(settings)-{'lr',*r.methods[m]}
-        if bad: raise ValueError(f"{m} has no setting {', '.join(sorted(bad))}; it has {', '.join(dict.fromkeys(['lr', *r.methods[m]]))}")
+        if bad: raise InputError(f"{m} has no setting {', '.join(sorted(bad))}; it has {', '.join(dict.fromkeys(['lr', *r.methods[m]]))}")
     return replace(r, methods={m: {**s, **settings} if m in methods else s for m,s in r.methods.items()})
 
 # %% ../nbs/31_train.ipynb #535a4ca7
@@ -503,7 +504,7 @@ def run(self:Job,
 )->Summary:       # with the figure's place in `file`
     "All of it: teacher, students, table, figure"
     plan = [(m,s) for s in self.recipe.seeds for m in self.methods]
-    if self.cache and self.recipe.data=='imagenet': raise ValueError("ImageNet's crops have no end, so they cannot be cached by view: leave cache out")
+    if self.cache and self.recipe.data=='imagenet': raise InputError("ImageNet's crops have no end, so they cannot be cached by view: leave cache out")
     self.dls(0, self.methods[0])                        # data that cannot be had are told of first
     res = self.use_teacher(teacher)
     for o in res: self.record(o['row'])
@@ -549,18 +550,18 @@ def _show_list():
 def _seeds(o):
     "Seeds as integers"
     try: return None if o is None else [int(s) for s in _words(o)]
-    except ValueError: raise ValueError(f"seeds must be whole numbers such as 0 1 2, got {' '.join(_words(o))}") from None
+    except ValueError: raise InputError(f"seeds must be whole numbers such as 0 1 2, got {' '.join(_words(o))}") from None
 
 # %% ../nbs/31_train.ipynb #31c0de11
 def _precision(bf16, float32):
     "The program's two flags as a field of Job"
-    if bf16 and float32: raise ValueError("choose one of bf16 and float32")
+    if bf16 and float32: raise InputError("choose one of bf16 and float32")
     return bf16 or (False if float32 else None)
 
 def _settings(o):
     "Settings as numbers, from 'lr=0.1 alpha=33'"
     try: return {k:(int(v) if k=='warmup' and v.isdigit() else float(v)) for k,v in (w.split('=') for w in _words(o or []))}
-    except ValueError: raise ValueError(f"settings must be name=number such as lr=0.1 alpha=33, got {' '.join(_words(o))}") from None
+    except ValueError: raise InputError(f"settings must be name=number such as lr=0.1 alpha=33, got {' '.join(_words(o))}") from None
 
 # %% ../nbs/31_train.ipynb #bea75999
 @call_parse

@@ -13,6 +13,7 @@ from torch import nn, Tensor
 from fastcore.basics import patch
 from fastai.callback.mixup import MixHandler
 from fastai.imports import progress_bar
+from .core import InputError
 from .teacher import Teacher, check_logits
 from .data.tensor import TensorDL, share as part_of
 
@@ -47,7 +48,7 @@ class ViewCache(Teacher):
     ):
         super().__init__(teacher, arch, class_map, teacher_tfm, speed=speed)
         self.dl,self.amp,self.verify,self.folder = _loader(dl),amp,verify,folder and Path(folder)
-        if teacher_tfm is not None and not isinstance(teacher_tfm, nn.Module): raise TypeError("teacher_tfm must be a module here: a function cannot be told from a changed one")
+        if teacher_tfm is not None and not isinstance(teacher_tfm, nn.Module): raise InputError("teacher_tfm must be a module here: a function cannot be told from a changed one")
         self.key = self._key()
         self._known,self._asked,self._dirty = {id(self.dl.dataset)},0,False
         self._open()
@@ -57,10 +58,10 @@ class ViewCache(Teacher):
 def _loader(dl):
     "The training loader in `dl`, if its views can be known"
     dl = getattr(dl, 'train', dl)
-    if not isinstance(dl, TensorDL): raise TypeError(f"a view cache needs a TensorDL, which says which view it gave; got {type(dl).__name__}")
+    if not isinstance(dl, TensorDL): raise InputError(f"a view cache needs a TensorDL, which says which view it gave; got {type(dl).__name__}")
     if len(dl.after_batch.fs):
         names = ', '.join(type(o).__name__ for o in dl.after_batch.fs)
-        raise ValueError(f"the loader has batch transforms ({names}), whose outcomes cannot be numbered: drop them, or use the teacher without a cache")
+        raise InputError(f"the loader has batch transforms ({names}), whose outcomes cannot be numbered: drop them, or use the teacher without a cache")
     return dl
 
 def _data_key(ds):
@@ -96,9 +97,9 @@ def _map(file, shape):
     file.parent.mkdir(parents=True, exist_ok=True)
     if not file.exists():
         free = shutil.disk_usage(file.parent).free
-        if free<size: raise OSError(f"the view cache {file} needs {size/1e9:.2f} GB, there are {free/1e9:.2f} GB free: name another folder, or keep it in memory")
+        if free<size: raise InputError(f"the view cache {file} needs {size/1e9:.2f} GB, there are {free/1e9:.2f} GB free: name another folder, or keep it in memory")
         with open(file, 'wb') as f: os.posix_fallocate(f.fileno(), 0, size) if hasattr(os, 'posix_fallocate') else f.truncate(size)
-    if file.stat().st_size!=size: raise ValueError(f"the view cache {file} has {file.stat().st_size} bytes instead of {size}: it is damaged; delete it")
+    if file.stat().st_size!=size: raise InputError(f"the view cache {file} has {file.stat().st_size} bytes instead of {size}: it is damaged; delete it")
     return np.memmap(file, np.float16, 'r+', shape=shape)
 
 # %% ../nbs/24_views.ipynb #2ad4fdc9
@@ -134,8 +135,8 @@ def _ask(self:ViewCache, idxs, views):
     mf = torch.channels_last if x.ndim==4 else None
     with torch.autocast(x.device.type, dtype=self.amp, enabled=self.amp is not None): z = self(x, memory_format=mf)
     check_logits(z)
-    if z.ndim!=2: raise ValueError(f"a view cache holds one row of logits per image, and the teacher returned {tuple(z.shape)}")
-    if z.abs().max()>65504: raise ValueError("the teacher's logits exceed float16's 65504: use it without a cache")
+    if z.ndim!=2: raise InputError(f"a view cache holds one row of logits per image, and the teacher returned {tuple(z.shape)}")
+    if z.abs().max()>65504: raise InputError("the teacher's logits exceed float16's 65504: use it without a cache")
     return z
 
 @patch
@@ -168,7 +169,7 @@ def build(self:ViewCache,
 )->ViewCache:           # itself
     "Fill what is missing"
     i,n = part
-    if not (0<=i<n and bs>=1): raise ValueError(f"part must be (i, n) with 0<=i<n and bs at least 1, got {part} and {bs}")
+    if not (0<=i<n and bs>=1): raise InputError(f"part must be (i, n) with 0<=i<n and bs at least 1, got {part} and {bs}")
     lo,hi = part_of(len(self.z), i, n)
     todo,d = (~self.filled[lo:hi]).flatten().nonzero()[:,0],self.dl.dataset.x.device
     steps = range(0, len(todo), bs)
@@ -188,11 +189,11 @@ def begin_fit(self:ViewCache,
 ):
     "Refuse a loader, data or callbacks whose views the cache does not know"
     bad = [type(o).__name__ for o in learn.cbs if isinstance(o, MixHandler)]
-    if bad: raise ValueError(f"a view cache cannot serve {', '.join(bad)}, which makes images that are no view of one: use the teacher without a cache")
+    if bad: raise InputError(f"a view cache cannot serve {', '.join(bad)}, which makes images that are no view of one: use the teacher without a cache")
     dl = _loader(learn.dls)
-    if (dl.pad,dl.flip)!=(self.dl.pad,self.dl.flip): raise ValueError(f"the cache was made for pad={self.dl.pad}, flip={self.dl.flip}; the learner's loader has pad={dl.pad}, flip={dl.flip}")
+    if (dl.pad,dl.flip)!=(self.dl.pad,self.dl.flip): raise InputError(f"the cache was made for pad={self.dl.pad}, flip={self.dl.flip}; the learner's loader has pad={dl.pad}, flip={dl.flip}")
     if id(dl.dataset) not in self._known:
-        if _data_key(dl.dataset)!=_data_key(self.dl.dataset): raise ValueError("the cache was made for other images or another normalisation than the learner's: make one for these data")
+        if _data_key(dl.dataset)!=_data_key(self.dl.dataset): raise InputError("the cache was made for other images or another normalisation than the learner's: make one for these data")
         self._known.add(id(dl.dataset))
     if not self.complete and self.folder is not None: self.filled |= self._flags(self.filled.shape)  # what others have filled meanwhile
     self.complete,self._asked = self.complete or bool(self.filled.all()),0
@@ -213,4 +214,4 @@ def _compare(self:ViewCache, dl, x, *rest):
     "Raise unless `x` is the view that the loader says it is"
     want = self.dl.view_batch(dl.last_idxs, dl.last_views)[0]
     if rest or x.shape!=want.shape or not torch.allclose(x.as_subclass(Tensor).float(), want, atol=1e-2):
-        raise ValueError("the images are not the views that the loader made (MixUp, cutout, random erasing or the like changed them): a view cache cannot serve them; use the teacher without a cache")
+        raise InputError("the images are not the views that the loader made (MixUp, cutout, random erasing or the like changed them): a view cache cannot serve them; use the teacher without a cache")

@@ -9,6 +9,7 @@ __all__ = []
 import torch, matplotlib.pyplot as plt
 from torch import Tensor
 from fastai.basics import *
+from .core import InputError
 from .callback import DistillCallback
 from .picture import _asked
 
@@ -18,7 +19,7 @@ def both_views(self:DistillCallback,
     batch=None, # a batch of the learner's loaders, (x,...,y); None: the first of the validation set
 )->tuple:       # (first input, teacher's probabilities (B,C), student's (B,C), labels or None), on the CPU
     "What teacher and student say about one batch"
-    if self._teacher is None: raise ValueError("this callback has no teacher: call set_teacher first")
+    if self._teacher is None: raise InputError("this callback has no teacher: call set_teacher first")
     dls = self.learn.dls
     b = dls.valid.one_batch() if batch is None else batch
     xb,yb = [o.as_subclass(Tensor) for o in b[:dls.n_inp]],b[dls.n_inp:]
@@ -39,7 +40,7 @@ def show_distill(self:DistillCallback,
 ):              # matplotlib figure
     "The images of a batch on which teacher and student differ most, and what each says"
     x,p_t,p_s,y = self.both_views(batch)
-    if x.ndim!=4: raise ValueError(f"show_distill shows images (B,C,H,W), and the first input has shape {tuple(x.shape)}: use both_views")
+    if x.ndim!=4: raise InputError(f"show_distill shows images (B,C,H,W), and the first input has shape {tuple(x.shape)}: use both_views")
     idx = (p_t-p_s).abs().sum(1).argsort(descending=True)[:n].tolist()
     vocab = getattr(self.learn.dls, 'vocab', None) or range(p_t.shape[1])
     fig,axs = plt.subplots(2, len(idx), figsize=(1.6*len(idx),3.2), squeeze=False, layout='constrained', gridspec_kw=dict(height_ratios=(1.1,1)))

@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 from fastai.imports import progress_bar
 from fastai.data.external import untar_data, URLs
+from ..core import InputError, PathError
 from .tensor import TensorDataLoaders, hold_out, tensor_dls
 
 # %% ../../nbs/21_data.cifar.ipynb #07b7b558
@@ -38,7 +39,7 @@ def _find(path):
         if (d/'train').is_file(): return 'pickle',d
         if (d/'cifar-100-python.tar.gz').is_file(): return 'tar',d/'cifar-100-python.tar.gz'
         if (d/'train').is_dir(): return 'folders',d
-    raise FileNotFoundError(f"no CIFAR-100 in {path}{'' if path.exists() else ' (which does not exist)'}: looked there, in cifar100/ and in "
+    raise PathError(f"no CIFAR-100 in {path}{'' if path.exists() else ' (which does not exist)'}: looked there, in cifar100/ and in "
                             f"cifar-100-python/ for {'; for '.join(_layouts.values())}")
 
 # %% ../../nbs/21_data.cifar.ipynb #1590d1dd
@@ -49,8 +50,8 @@ class _Named:
     def __enter__(self): return self
     def __exit__(self, typ, e, tb):
         if e is None or not isinstance(e, Exception): return False
-        if isinstance(e, FileNotFoundError): raise FileNotFoundError(f"{self.file} is missing: training needs it") from e
-        raise ValueError(f"{self.file} cannot be read ({typ.__name__}: {str(e)[:120]}): is it truncated or damaged? Fetch it again") from e
+        if isinstance(e, FileNotFoundError): raise PathError(f"{self.file} is missing: training needs it") from e
+        raise InputError(f"{self.file} cannot be read ({typ.__name__}: {str(e)[:120]}): is it truncated or damaged? Fetch it again") from e
 
 # %% ../../nbs/21_data.cifar.ipynb #fa53da55
 _safe = {('numpy','ndarray'), ('numpy','dtype'), ('_codecs','encode'),
@@ -103,7 +104,7 @@ def _read_tar(p):
 # %% ../../nbs/21_data.cifar.ipynb #38ea2de4
 def _read_image(p, size):
     with _Named(p), Image.open(p) as im: a = np.asarray(im.convert('RGB'))
-    if size and a.shape!=size: raise ValueError(f"{p} is {a.shape[1]}x{a.shape[0]} pixels, the images before it {size[1]}x{size[0]}: all must have one size")
+    if size and a.shape!=size: raise InputError(f"{p} is {a.shape[1]}x{a.shape[0]} pixels, the images before it {size[1]}x{size[0]}: all must have one size")
     return a
 
 def _read_files(files, size=None):
@@ -116,13 +117,13 @@ def _read_folders(d):
     out,vocab,size = {},None,None
     for s in ('train','test'):
         files = sorted(p for p in (d/s).rglob('*') if p.suffix.lower() in ('.png','.jpg','.jpeg','.webp','.bmp'))
-        if not files: raise FileNotFoundError(f"{d} has no images in {s}/: class folders need both train/ and test/")
+        if not files: raise PathError(f"{d} has no images in {s}/: class folders need both train/ and test/")
         loose = [p for p in files if p.parent==d/s]
-        if loose: raise ValueError(f"{loose[0]} is in no class folder: images belong in {s}/<class>/ or {s}/<superclass>/<class>/")
+        if loose: raise InputError(f"{loose[0]} is in no class folder: images belong in {s}/<class>/ or {s}/<superclass>/<class>/")
         cls = [p.parent.name for p in files]
         vocab = vocab or sorted(set(cls))
         new = sorted(set(cls)-set(vocab))
-        if new: raise ValueError(f"{d/s} has classes that the training set has not: {new[:5]}")
+        if new: raise InputError(f"{d/s} has classes that the training set has not: {new[:5]}")
         x = _read_files(files, size); size = x.shape[1:]
         out[s] = x,np.array([vocab.index(c) for c in cls])
     return out,vocab
@@ -140,12 +141,12 @@ def _in_order(x, y):
 def _check(out, vocab, where):
     "What must hold of any copy"
     for s,(x,y) in out.items():
-        if x.dtype!=np.uint8 or x.ndim!=4 or x.shape[-1]!=3: raise ValueError(f"{where}: {s} images must be uint8 (N,H,W,3), got {x.dtype} {x.shape}")
-        if len(x)!=len(y): raise ValueError(f"{where}: {s} has {len(x)} images but {len(y)} labels")
-        if len(y)==0 or y.min()<0 or y.max()>=len(vocab): raise ValueError(f"{where}: {s} labels must be 0..{len(vocab)-1}, got {sorted(set(y.tolist()))[:3]}...")
+        if x.dtype!=np.uint8 or x.ndim!=4 or x.shape[-1]!=3: raise InputError(f"{where}: {s} images must be uint8 (N,H,W,3), got {x.dtype} {x.shape}")
+        if len(x)!=len(y): raise InputError(f"{where}: {s} has {len(x)} images but {len(y)} labels")
+        if len(y)==0 or y.min()<0 or y.max()>=len(vocab): raise InputError(f"{where}: {s} labels must be 0..{len(vocab)-1}, got {sorted(set(y.tolist()))[:3]}...")
     tr,te = (set(out[s][1].tolist()) for s in ('train','test'))
-    if len(tr)<2: raise ValueError(f"{where}: classification needs at least two classes, the training set has {len(tr)}")
-    if te-tr: raise ValueError(f"{where}: the test set has classes that the training set has not: {[vocab[c] for c in sorted(te-tr)][:5]}")
+    if len(tr)<2: raise InputError(f"{where}: classification needs at least two classes, the training set has {len(tr)}")
+    if te-tr: raise InputError(f"{where}: the test set has classes that the training set has not: {[vocab[c] for c in sorted(te-tr)][:5]}")
 
 # %% ../../nbs/21_data.cifar.ipynb #f2cadd53
 def load_cifar100(

@@ -7,6 +7,7 @@ __all__ = ['digits_stats', 'load_digits_split', 'digits_dls']
 
 # %% ../../nbs/20_data.digits.ipynb #f623e814
 import numpy as np, torch
+from ..core import InputError
 from .tensor import TensorDataLoaders, hold_out, rank_in_class, tensor_dls
 
 # %% ../../nbs/20_data.digits.ipynb #0e208e2e
@@ -36,12 +37,12 @@ def digits_dls(
     drop_last:bool=True,    # leave out the incomplete last training batch?
 )->TensorDataLoaders:
     "scikit-learn's digits on the device, in a split that never changes"
-    if n_in not in (1,3): raise ValueError(f"n_in must be 1 (grey) or 3 (grey, three times), got {n_in}")
+    if n_in not in (1,3): raise InputError(f"n_in must be 1 (grey) or 3 (grey, three times), got {n_in}")
     x,y,xv,yv,vocab = load_digits_split()
     if valid_from_train: x,y,xv,yv = hold_out(x, y, valid_from_train)
     if n_train is not None:
         most = int(y.bincount().min())
-        if not 1<=n_train<=most: raise ValueError(f"n_train is a number of images per class from 1 to {most}, got {n_train}")
+        if not 1<=n_train<=most: raise InputError(f"n_train is a number of images per class from 1 to {most}, got {n_train}")
         x,y = (o[rank_in_class(y)<n_train] for o in (x,y))
     x,xv = (o.repeat(1,n_in,1,1) for o in (x,xv))
     return tensor_dls(x, y, xv, yv, vocab, *(o*n_in for o in digits_stats), bs=bs, val_bs=val_bs, pad=pad, flip=flip,

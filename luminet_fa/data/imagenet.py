@@ -17,6 +17,7 @@ from fastcore.basics import patch
 from fastai.torch_core import default_device
 from fastai.vision.core import imagenet_stats
 from torchvision.transforms.v2 import functional as TF
+from ..core import InputError
 from .store import Store, _cores, read_image
 from .tensor import SharedDL, TensorData, TensorDataLoaders, hold_out
 
@@ -104,9 +105,9 @@ def _array(o):
     if isinstance(o, Image.Image): o = o.convert('RGB')
     if isinstance(o, torch.Tensor): o = o.cpu().numpy()
     o = np.array(o)
-    if o.dtype!=np.uint8: raise TypeError(f"images must be uint8 pixels in 0..255, got {o.dtype}: normalisation is the loader's work")
+    if o.dtype!=np.uint8: raise InputError(f"images must be uint8 pixels in 0..255, got {o.dtype}: normalisation is the loader's work")
     if o.ndim==3 and o.shape[2]!=3 and o.shape[0]==3: o = o.transpose(1,2,0)
-    if o.ndim!=3 or o.shape[2]!=3: raise ValueError(f"an image must be (H,W,3) or (3,H,W), got {o.shape}")
+    if o.ndim!=3 or o.shape[2]!=3: raise InputError(f"an image must be (H,W,3) or (3,H,W), got {o.shape}")
     return o
 
 # %% ../../nbs/22_data.imagenet.ipynb #6dfaccd1
@@ -213,13 +214,13 @@ def create_batches(self:StoreDL,
 # %% ../../nbs/22_data.imagenet.ipynb #73e9bc45
 def _check(st, n, nv, bs, val_bs, size, resize, scale, ratio, drop_last):
     "Everything that can be refused before a batch is made"
-    if not 1<=size<=resize: raise ValueError(f"size must be 1..resize, got size={size} and resize={resize}")
-    if resize>st.size: raise ValueError(f"the store {st.folder} holds images of {st.size} pixels, so resize={resize} would enlarge them: use resize<={st.size}, or build a larger store with `luminet_store DIR OUT --size {resize}`")
-    if not 0<scale[0]<=scale[1]<=1: raise ValueError(f"scale must be two parts of the area in (0,1], the smaller first, got {tuple(scale)}")
-    if not 0<ratio[0]<=ratio[1]: raise ValueError(f"ratio must be two positive numbers, the smaller first, got {tuple(ratio)}")
-    if bs<1 or val_bs<1: raise ValueError(f"batch sizes must be at least 1, got bs={bs} and val_bs={val_bs}")
-    if not nv: raise ValueError(f"the store {st.folder} has no validation images: use valid_from_train, or build it again from a folder with val/")
-    if drop_last and bs>n: raise ValueError(f"a batch of {bs} is larger than the data ({n} images), so nothing would be trained: use a smaller bs, or drop_last=False")
+    if not 1<=size<=resize: raise InputError(f"size must be 1..resize, got size={size} and resize={resize}")
+    if resize>st.size: raise InputError(f"the store {st.folder} holds images of {st.size} pixels, so resize={resize} would enlarge them: use resize<={st.size}, or build a larger store with `luminet_store DIR OUT --size {resize}`")
+    if not 0<scale[0]<=scale[1]<=1: raise InputError(f"scale must be two parts of the area in (0,1], the smaller first, got {tuple(scale)}")
+    if not 0<ratio[0]<=ratio[1]: raise InputError(f"ratio must be two positive numbers, the smaller first, got {tuple(ratio)}")
+    if bs<1 or val_bs<1: raise InputError(f"batch sizes must be at least 1, got bs={bs} and val_bs={val_bs}")
+    if not nv: raise InputError(f"the store {st.folder} has no validation images: use valid_from_train, or build it again from a folder with val/")
+    if drop_last and bs>n: raise InputError(f"a batch of {bs} is larger than the data ({n} images), so nothing would be trained: use a smaller bs, or drop_last=False")
 
 # %% ../../nbs/22_data.imagenet.ipynb #fcb224ec
 def imagenet_dls(

@@ -17,6 +17,7 @@ from fastcore.script import call_parse
 from fastai.imports import progress_bar
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as TF
+from ..core import InputError, PathError
 
 # %% ../../nbs/18_data.store.ipynb #a8835ddc
 class Report(dict):
@@ -51,7 +52,7 @@ def refuse(self:Report,
     where, # folder that was looked at
 ):
     "Raise if there is anything that cannot be trained on"
-    if any(self.get(k) for k in self.errors): raise ValueError(f"{where} cannot be trained on as it is:\n{self}")
+    if any(self.get(k) for k in self.errors): raise InputError(f"{where} cannot be trained on as it is:\n{self}")
 
 # %% ../../nbs/18_data.store.ipynb #c01ad0f7
 _modes = {'L':'grey', '1':'grey', 'CMYK':'cmyk'}
@@ -110,13 +111,13 @@ def scan_images(
     "Find the images of a folder without opening them"
     path,report,found = Path(path).expanduser(),Report(),{}
     for s in _splits:
-        if not (path/s).is_dir(): raise FileNotFoundError(f"{path} {'has no folder '+s+'/' if path.is_dir() else 'does not exist'}: images are expected in train/<class>/ and val/<class>/")
+        if not (path/s).is_dir(): raise PathError(f"{path} {'has no folder '+s+'/' if path.is_dir() else 'does not exist'}: images are expected in train/<class>/ and val/<class>/")
         loose = [e.name for e in os.scandir(path/s) if e.is_file()]
         for o in sorted(loose): report.add('loose' if _is_image(o) else 'ignored', f'{s}/{o}')
         found[s] = {c: _files(path/s/c, f'{s}/{c}', report) for c in sorted(set(os.listdir(path/s))-set(loose))}
     _note_classes({s:{c:len(v) for c,v in f.items()} for s,f in found.items()}, report)
     report.refuse(path)
-    if len(found['train'])<2: raise ValueError(f"{path}: classification needs at least two classes, train/ has {len(found['train'])}")
+    if len(found['train'])<2: raise InputError(f"{path}: classification needs at least two classes, train/ has {len(found['train'])}")
     return sorted(found['train']),{s:[o for v in f.values() for o in v] for s,f in found.items()},report
 
 # %% ../../nbs/18_data.store.ipynb #c56552b0
@@ -189,7 +190,7 @@ def _strict():
 def _enough(out, done, n, n_all):
     "Raise if the images that are left will not fit on the disk"
     left,free = done/max(n, 1)*(n_all-n),shutil.disk_usage(out).free
-    if left>free: raise OSError(f"the store in {out} needs about {left/1e9:.1f} GB more, and {free/1e9:.1f} GB are free: make room, or use a smaller size or quality=95; what is done is kept")
+    if left>free: raise InputError(f"the store in {out} needs about {left/1e9:.1f} GB more, and {free/1e9:.1f} GB are free: make room, or use a smaller size or quality=95; what is done is kept")
 
 def _make_chunks(root, out, jobs, cfg, workers, progress):
     "Make the chunks `jobs`, several at a time"
@@ -204,7 +205,7 @@ def _make_chunks(root, out, jobs, cfg, workers, progress):
 
 def _too_many(report, n, max_bad, out):
     bad = sum(len(report.get(k, ())) for k in report.bad)
-    if bad>n*max_bad/100: raise ValueError(f"{bad:,} of {n:,} images ({100*bad/n:.1f} %) cannot be used, more than {max_bad:g} % (all are in {out/'report.txt'}):\n{report}\n"
+    if bad>n*max_bad/100: raise InputError(f"{bad:,} of {n:,} images ({100*bad/n:.1f} %) cannot be used, more than {max_bad:g} % (all are in {out/'report.txt'}):\n{report}\n"
                                            "Fetch them again and repeat the command, which makes only what has changed; or allow more with max_bad")
 
 # %% ../../nbs/18_data.store.ipynb #b9af96f4
@@ -247,9 +248,9 @@ def build_store(
     chunk:int=512,      # images in a chunk
 ):                      # Store
     "Decode every image once; go on where an earlier build stopped"
-    if size<1 or not 0<=quality<=100: raise ValueError(f"size must be at least 1 pixel and quality 0..100, got {size} and {quality}")
+    if size<1 or not 0<=quality<=100: raise InputError(f"size must be at least 1 pixel and quality 0..100, got {size} and {quality}")
     path,out = Path(path).expanduser().resolve(),Path(out).expanduser().resolve()
-    if out==path or path/'train' in (out,*out.parents) or path/'val' in (out,*out.parents): raise ValueError(f"the store {out} cannot be among the images of {path}: name another folder")
+    if out==path or path/'train' in (out,*out.parents) or path/'val' in (out,*out.parents): raise InputError(f"the store {out} cannot be among the images of {path}: name another folder")
     cfg = dict(version=1, size=size, quality=quality, upright=upright)
     vocab,files,report = scan_images(path)
     out.mkdir(parents=True, exist_ok=True)
@@ -301,13 +302,13 @@ class Store:
         folder, # the store
     ):
         self.folder = Path(folder).expanduser()
-        if not (self.folder/'store.json').is_file(): raise FileNotFoundError(_no_store(self.folder))
+        if not (self.folder/'store.json').is_file(): raise PathError(_no_store(self.folder))
         m = self.meta = json.loads((self.folder/'store.json').read_text())
         self.vocab,self.size,self.quality,self.report = m['vocab'],m['size'],m['quality'],Report(m['report'])
         self.chunks = [o for s in m['splits'].values() for o in s['chunks']]
         for o in self.chunks:
             f = self.folder/o['file']
-            if not f.is_file() or f.stat().st_size!=o['bytes']: raise ValueError(f"{f} is {'damaged' if f.is_file() else 'missing'}: repeat the `luminet_store` command, it makes only what is not there")
+            if not f.is_file() or f.stat().st_size!=o['bytes']: raise InputError(f"{f} is {'damaged' if f.is_file() else 'missing'}: repeat the `luminet_store` command, it makes only what is not there")
     def __getitem__(self, s): return StoreSplit(self.folder, s, [o['file'] for o in self.meta['splits'][s]['chunks']], self.quality>0)
     def __repr__(self):
         n = {k:v['n'] for k,v in self.meta['splits'].items()}

@@ -16,6 +16,7 @@ from fastcore.all import L, patch, merge, is_listy, first
 from fastai.data.all import TfmdDL, DataLoaders, CategoryMap, Category, TensorCategory, default_device, to_cpu
 from fastai.vision.core import TensorImage, TensorImageBW
 from fastai.losses import CrossEntropyLossFlat
+from ..core import InputError
 
 # %% ../../nbs/19_data.tensor.ipynb #1f5c19c1
 def n_views(
@@ -168,9 +169,9 @@ class SharedDL(TfmdDL):
         **kwargs,            # what else `TfmdDL` takes: `device`, `after_batch`, `n`, ...
     ):
         super().__init__(dataset, bs=bs, shuffle=shuffle, drop_last=drop_last, num_workers=0, **kwargs)
-        if not 0<=rank<world: raise ValueError(f"rank must be in 0..world-1, got rank {rank} of {world}")
-        if world>self.bs: raise ValueError(f"{world} processes cannot share a batch of {self.bs}")
-        if world>1 and self.shuffle and seed is None: raise ValueError(f"{world} processes need a common seed, or each would see batches of its own")
+        if not 0<=rank<world: raise InputError(f"rank must be in 0..world-1, got rank {rank} of {world}")
+        if world>self.bs: raise InputError(f"{world} processes cannot share a batch of {self.bs}")
+        if world>1 and self.shuffle and seed is None: raise InputError(f"{world} processes need a common seed, or each would see batches of its own")
         self.seed,self.rank,self.world,self.last_n,self.last_idxs = seed,rank,world,0,None
         self.gen = None if seed is None else torch.Generator().manual_seed(seed)
         self.look = torch.Generator().manual_seed(self.rng.randint(0, 2**32-1) if seed is None else seed)
@@ -280,7 +281,7 @@ def create_batches(self:TensorDL,
 
 @patch
 def __iter__(self:SharedDL):
-    if len(self)==0: raise ValueError(_no_batch(self.n, self.bs))
+    if len(self)==0: raise InputError(_no_batch(self.n, self.bs))
     self.before_iter()
     yield from self.create_batches(self.get_idxs())
     self.after_iter()
@@ -326,13 +327,13 @@ def as_images(
     if is_listy(o): return torch.cat([_one_image(p, shape) for p in o])
     if not isinstance(o, (np.ndarray,torch.Tensor)): return _one_image(o, shape)
     x = torch.as_tensor(np.ascontiguousarray(o)) if isinstance(o, np.ndarray) else o.as_subclass(torch.Tensor)
-    if x.dtype!=torch.uint8: raise TypeError(f"images must be uint8 pixels in 0..255, got {x.dtype}: normalisation is the loader's work")
+    if x.dtype!=torch.uint8: raise InputError(f"images must be uint8 pixels in 0..255, got {x.dtype}: normalisation is the loader's work")
     (c,h,w),last = tuple(shape),(*shape[1:], shape[0])
     s = tuple(x.shape)
     if c==1 and s[-2:]==(h,w) and len(s) in (2,3): return x.reshape(-1,1,h,w)
     if len(s) in (3,4) and s[-3:]==(c,h,w): return x.reshape(-1,c,h,w)
     if len(s) in (3,4) and s[-3:]==last:    return x.reshape(-1,h,w,c).permute(0,3,1,2).contiguous()
-    raise ValueError(f"images of shape {s} do not fit: this loader holds {c}x{h}x{w} images, give it (N,{c},{h},{w}) or (N,{h},{w},{c})")
+    raise InputError(f"images of shape {s} do not fit: this loader holds {c}x{h}x{w} images, give it (N,{c},{h},{w}) or (N,{h},{w},{c})")
 
 # %% ../../nbs/19_data.tensor.ipynb #cd87ad87
 class TensorDataLoaders(DataLoaders):
@@ -343,12 +344,12 @@ def _labels(y, vocab):
     "Labels as int64: indices, or names that are looked up"
     if isinstance(y, (torch.Tensor,np.ndarray)) and not np.issubdtype(np.asarray(y).dtype, np.str_): return _check_labels(torch.as_tensor(y), len(vocab))
     bad = sorted({o for o in y if isinstance(o, str)} - set(vocab))
-    if bad: raise ValueError(f"label {bad[0]!r} is not one of the {len(vocab)} classes {list(vocab)[:5]}...")
+    if bad: raise InputError(f"label {bad[0]!r} is not one of the {len(vocab)} classes {list(vocab)[:5]}...")
     return _check_labels(torch.tensor([vocab.o2i[o] if isinstance(o, str) else int(o) for o in y]), len(vocab))
 
 def _check_labels(y, c, name='y'):
-    if y.is_floating_point() or y.dtype==torch.bool: raise TypeError(f"{name} must be integer class indices, got {y.dtype}")
-    if len(y) and not (0<=y.min() and y.max()<c): raise ValueError(f"{name} holds labels {int(y.min())}..{int(y.max())}, but {c} classes have labels 0..{c-1}")
+    if y.is_floating_point() or y.dtype==torch.bool: raise InputError(f"{name} must be integer class indices, got {y.dtype}")
+    if len(y) and not (0<=y.min() and y.max()<c): raise InputError(f"{name} holds labels {int(y.min())}..{int(y.max())}, but {c} classes have labels 0..{c-1}")
     return y.long()
 
 # %% ../../nbs/19_data.tensor.ipynb #276cd257
@@ -369,7 +370,7 @@ def test_dl(self:TensorDataLoaders,
     x = ds.from_items(items)
     if y is not None:
         y = _labels(y, ds.vocab)
-        if len(x)!=len(y): raise ValueError(f"{len(x)} images but {len(y)} labels")
+        if len(x)!=len(y): raise InputError(f"{len(x)} images but {len(y)} labels")
     return self.valid.new(ds.new(x, y), **merge(dict(shuffle=False, drop_last=False), kwargs))
 
 # %% ../../nbs/19_data.tensor.ipynb #bd942b59
@@ -389,28 +390,28 @@ def set_rng_state(self:TensorDataLoaders,
 def _check_images(x, y, c, name):
     "Images and labels as tensors, or one clear sentence"
     x,y = (torch.as_tensor(np.asarray(o)) if not isinstance(o, torch.Tensor) else o for o in (x,y))
-    if x.dtype!=torch.uint8: raise TypeError(f"x_{name} must be uint8 pixels in 0..255, got {x.dtype}")
-    if x.ndim!=4: raise ValueError(f"x_{name} must have four dimensions (N,C,H,W), got {tuple(x.shape)}")
+    if x.dtype!=torch.uint8: raise InputError(f"x_{name} must be uint8 pixels in 0..255, got {x.dtype}")
+    if x.ndim!=4: raise InputError(f"x_{name} must have four dimensions (N,C,H,W), got {tuple(x.shape)}")
     if x.shape[-1] in (1,3) and x.shape[1] not in (1,3):
-        raise ValueError(f"x_{name} looks like (N,H,W,C), got {tuple(x.shape)}: use x.permute(0,3,1,2)")
-    if len(x)!=len(y): raise ValueError(f"x_{name} has {len(x)} images but y_{name} {len(y)} labels")
-    if len(x)==0: raise ValueError(f"x_{name} has no images")
-    if y.ndim!=1: raise ValueError(f"y_{name} must have one dimension (N,), got {tuple(y.shape)}")
+        raise InputError(f"x_{name} looks like (N,H,W,C), got {tuple(x.shape)}: use x.permute(0,3,1,2)")
+    if len(x)!=len(y): raise InputError(f"x_{name} has {len(x)} images but y_{name} {len(y)} labels")
+    if len(x)==0: raise InputError(f"x_{name} has no images")
+    if y.ndim!=1: raise InputError(f"y_{name} must have one dimension (N,), got {tuple(y.shape)}")
     return x.contiguous(),_check_labels(y, c, f'y_{name}')
 
 # %% ../../nbs/19_data.tensor.ipynb #a7c8d448
 def _check_dls(x, y, xv, bs, val_bs, pad, vocab, mean, std, drop_last):
     "What must hold between the arguments of `tensor_dls`"
-    if len(vocab)<2: raise ValueError(f"classification needs at least two classes, got {len(vocab)}: {list(vocab)}")
-    if len(set(vocab))<len(vocab): raise ValueError(f"class names must differ, got one twice in {list(vocab)}")
-    if len(y.unique())<2: raise ValueError(f"all training labels are {int(y[0])}: fewer than two classes in the data")
-    if x.shape[1:]!=xv.shape[1:]: raise ValueError(f"training images are {tuple(x.shape[1:])}, validation images {tuple(xv.shape[1:])}")
+    if len(vocab)<2: raise InputError(f"classification needs at least two classes, got {len(vocab)}: {list(vocab)}")
+    if len(set(vocab))<len(vocab): raise InputError(f"class names must differ, got one twice in {list(vocab)}")
+    if len(y.unique())<2: raise InputError(f"all training labels are {int(y[0])}: fewer than two classes in the data")
+    if x.shape[1:]!=xv.shape[1:]: raise InputError(f"training images are {tuple(x.shape[1:])}, validation images {tuple(xv.shape[1:])}")
     for n,o in (('mean',mean),('std',std)):
-        if len(o)!=x.shape[1]: raise ValueError(f"{n} has {len(o)} values for {x.shape[1]} channels: {tuple(o)}")
-    if not min(std)>0: raise ValueError(f"std must be positive, got {tuple(std)}")
-    if bs<1 or val_bs<1: raise ValueError(f"batch sizes must be at least 1, got bs={bs} and val_bs={val_bs}")
-    if pad<0: raise ValueError(f"pad must be 0 or more pixels, got {pad}")
-    if drop_last and bs>len(x): raise ValueError(_no_batch(len(x), bs))
+        if len(o)!=x.shape[1]: raise InputError(f"{n} has {len(o)} values for {x.shape[1]} channels: {tuple(o)}")
+    if not min(std)>0: raise InputError(f"std must be positive, got {tuple(std)}")
+    if bs<1 or val_bs<1: raise InputError(f"batch sizes must be at least 1, got bs={bs} and val_bs={val_bs}")
+    if pad<0: raise InputError(f"pad must be 0 or more pixels, got {pad}")
+    if drop_last and bs>len(x): raise InputError(_no_batch(len(x), bs))
 
 # %% ../../nbs/19_data.tensor.ipynb #1b3c0058
 def tensor_dls(
@@ -455,6 +456,6 @@ def hold_out(
 )->tuple:   # x, y of what stays, x, y of what is held out
     "Split off the first `n` images of each class"
     counts = y.bincount()
-    if not 1<=n<counts[counts>0].min(): raise ValueError(f"cannot hold out {n} images per class: the smallest class has {int(counts[counts>0].min())}, and one must stay")
+    if not 1<=n<counts[counts>0].min(): raise InputError(f"cannot hold out {n} images per class: the smallest class has {int(counts[counts>0].min())}, and one must stay")
     rank = rank_in_class(y)
     return x[rank>=n],y[rank>=n],x[rank<n],y[rank<n]

@@ -13,6 +13,7 @@ import torch
 from torch import nn, Tensor
 import torch.nn.functional as F
 from fastcore.basics import patch
+from ..core import InputError
 
 # %% ../../nbs/10_models.cifar.ipynb #c379215a
 def conv(
@@ -80,7 +81,7 @@ class CifarResNet(nn.Module):
         widths:tuple[int,...]=(16,16,32,64), # channels of the stem and of the three stages
     ):
         super().__init__()
-        if depth<8 or (depth-2)%6: raise ValueError(f"depth must be 6n+2 (8, 14, 20, ...), got {depth}")
+        if depth<8 or (depth-2)%6: raise InputError(f"depth must be 6n+2 (8, 14, 20, ...), got {depth}")
         n,(w0,w1,w2,w3) = (depth-2)//6,widths
         self.conv1,self.bn1 = conv_bn(3, w0)
         self.layer1 = stage(BasicBlock, w0, w1, n)
@@ -123,7 +124,7 @@ class WideResNet(nn.Module):
         width:int=2,   # channels of the stages in units of 16, 32, 64, >=1
     ):
         super().__init__()
-        if depth<10 or (depth-4)%6: raise ValueError(f"depth must be 6n+4 (10, 16, 22, ...), got {depth}")
+        if depth<10 or (depth-4)%6: raise InputError(f"depth must be 6n+4 (10, 16, 22, ...), got {depth}")
         n,(w1,w2,w3) = (depth-4)//6,(16*width, 32*width, 64*width)
         self.conv1 = conv(3, 16)
         self.block1 = nn.Sequential(OrderedDict(layer=stage(PreActBlock, 16, w1, n)))
@@ -158,7 +159,7 @@ class VGG(nn.Module):
         depth:int=8,   # 8: one convolution per block, 13: two
     ):
         super().__init__()
-        if depth not in (8,13): raise ValueError(f"depth must be 8 or 13, got {depth}")
+        if depth not in (8,13): raise InputError(f"depth must be 8 or 13, got {depth}")
         chans = 3,64,128,256,512,512
         for i,(ni,nf) in enumerate(zip(chans, chans[1:])):
             convs = [[*conv_bn(nf if j else ni, nf, bias=True), nn.ReLU()] for j in range((depth-3)//5)]
@@ -387,6 +388,6 @@ def cifar_model(
     n_out:int=100, # classes, one logit each, >=1
 )->nn.Module:      # freshly initialised, in train mode; images (B,3,H,W) -> logits (B,n_out)
     "The benchmark's network `name` for `n_out` classes"
-    if name not in cifar_models: raise ValueError(f"no network is called {name!r}; known: {', '.join(cifar_models)}")
-    if n_out<1: raise ValueError(f"n_out must be at least 1, got {n_out}")
+    if name not in cifar_models: raise InputError(f"no network is called {name!r}; known: {', '.join(cifar_models)}")
+    if n_out<1: raise InputError(f"n_out must be at least 1, got {n_out}")
     return cifar_models[name](n_out=n_out)

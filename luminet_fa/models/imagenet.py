@@ -14,6 +14,7 @@ from torch import fx, nn, Tensor
 from torchvision.models import get_model, get_model_weights, list_models
 from fastcore.basics import patch
 from fastai.vision.core import imagenet_stats
+from ..core import InputError, PathError
 from .cifar import conv_bn
 from ..teacher import InputMap, load_weights, _weights
 
@@ -44,7 +45,7 @@ class MobileNetV1(nn.Module):
 def _check_size(x):
     "Refuse images that five halvings leave nothing of"
     if min(x.shape[-2:])<32:
-        raise ValueError(f"MobileNetV1 halves the image five times: it is made for 224 pixels and needs 32, got {x.shape[-2]}x{x.shape[-1]}")
+        raise InputError(f"MobileNetV1 halves the image five times: it is made for 224 pixels and needs 32, got {x.shape[-2]}x{x.shape[-1]}")
 
 # %% ../../nbs/11_models.imagenet.ipynb #48ac8dea
 @patch
@@ -76,7 +77,7 @@ def _source(name):
     low = name.lower()
     if low in ('mobilenetv1','mobilenet_v1'): return 'own','MobileNetV1'
     if low in _torchvision: return 'torchvision',low
-    if low.startswith('timm'): raise ValueError(f"{name!r} names no network: write timm:NAME")
+    if low.startswith('timm'): raise InputError(f"{name!r} names no network: write timm:NAME")
     raise _near(low, ['mobilenet_v1', *_torchvision], 'torchvision')
 
 # %% ../../nbs/11_models.imagenet.ipynb #4be0c185
@@ -101,7 +102,7 @@ def _version(lib, key, weights):
     have = _versions(lib, key)
     if weights is None or str(weights) in have: return have.get(str(weights))
     if not Path(weights).is_file():
-        raise FileNotFoundError(f"{str(weights)!r} is no file, and {key} has " + (f"weights called {', '.join(have)}" if have else 'no published weights'))
+        raise PathError(f"{str(weights)!r} is no file, and {key} has " + (f"weights called {', '.join(have)}" if have else 'no published weights'))
 
 # %% ../../nbs/11_models.imagenet.ipynb #d04fd593
 def published_top1(
@@ -130,13 +131,13 @@ def input_of(
     "What `network` expects of its pixels: mean, std and size"
     if isinstance(network, nn.Module):
         inp,cfg = getattr(network, 'image_input', None),getattr(network, 'pretrained_cfg', None)
-        if inp is None and not cfg: raise ValueError(f"a {type(network).__name__} does not say what it was trained on: pass its name, or make an InputMap")
+        if inp is None and not cfg: raise InputError(f"a {type(network).__name__} does not say what it was trained on: pass its name, or make an InputMap")
         return inp or _cfg_input(**cfg)
     lib,key = _source(network)
     if lib=='own': return ImageInput(*map(tuple, imagenet_stats), 224)
     if lib=='timm':
         cfg = _timm(key).get_pretrained_cfg(key)
-        if cfg is None: raise ValueError(f"timm does not say what {key} was trained on: make an InputMap")
+        if cfg is None: raise InputError(f"timm does not say what {key} was trained on: make an InputMap")
         return _cfg_input(**vars(cfg))
     t = (_version(lib, key, weights) or _versions(lib, key)['published']).transforms()
     return ImageInput(tuple(t.mean), tuple(t.std), t.crop_size[0])
@@ -163,7 +164,7 @@ def _build(lib, key, n_out, w):
 def _check_classes(name, w, n_out):
     "Refuse a number of classes that the published weights do not have"
     c = w.num_classes if hasattr(w, 'num_classes') else len(w.meta['categories'])
-    if c!=n_out: raise ValueError(f"the published weights of {name} have {c} classes, n_out is {n_out}: build it with n_out={c}, then pass class_map or replace its head")
+    if c!=n_out: raise InputError(f"the published weights of {name} have {c} classes, n_out is {n_out}: build it with n_out={c}, then pass class_map or replace its head")
 
 # %% ../../nbs/11_models.imagenet.ipynb #f5c5dae6
 def imagenet_model(
@@ -174,13 +175,13 @@ def imagenet_model(
 )->nn.Module:              # in train mode; images (B,3,H,W) -> logits (B,n_out); `image_input` says what input_of says
     "The network `name`, with random, published or one's own weights"
     lib,key = _source(name)
-    if n_out<1: raise ValueError(f"n_out must be at least 1, got {n_out}")
+    if n_out<1: raise InputError(f"n_out must be at least 1, got {n_out}")
     w = _version(lib, key, weights)
     if w is not None: _check_classes(name, w, n_out)
     try: m = _build(lib, key, n_out, w)
     except OSError as e:
         if w is None: raise
-        raise OSError(f"the published weights of {name} could not be downloaded ({type(e).__name__}: {str(e).rstrip('.')}). Fetch them where there is a network "
+        raise InputError(f"the published weights of {name} could not be downloaded ({type(e).__name__}: {str(e).rstrip('.')}). Fetch them where there is a network "
                       f"({getattr(w, 'hf_hub_id', None) or w.url}) and pass the file as weights") from None
     if weights is not None and w is None: load_weights(m, _weights(Path(weights), weights_only), name=str(weights))
     if lib!='timm': m.image_input = input_of(name, weights)

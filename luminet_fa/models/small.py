@@ -8,6 +8,7 @@ __all__ = ['small_cnn', 'small_model']
 # %% ../../nbs/12_models.small.ipynb #c5f523c5
 import re
 from torch import nn
+from ..core import InputError
 
 # %% ../../nbs/12_models.small.ipynb #89c32ff8
 def _block(ni, nf, stride): return nn.Sequential(nn.Conv2d(ni, nf, 3, stride, 1, bias=False), nn.BatchNorm2d(nf), nn.ReLU())
@@ -18,7 +19,7 @@ def small_cnn(
     n_out:int=10, # classes C, >=2
 )->nn.Module:     # maps (B,n_in,H,W) to logits (B,C), any H,W >=1
     "Three convolutions with BatchNorm, global average, linear head"
-    if min(width, n_in)<1 or n_out<2: raise ValueError(f"small_cnn needs width>=1, n_in>=1, n_out>=2; got {width}, {n_in}, {n_out}")
+    if min(width, n_in)<1 or n_out<2: raise InputError(f"small_cnn needs width>=1, n_in>=1, n_out>=2; got {width}, {n_in}, {n_out}")
     return nn.Sequential(_block(n_in, width, 1), _block(width, 2*width, 2), _block(2*width, 4*width, 2),
                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4*width, n_out))
 
@@ -30,5 +31,5 @@ def small_model(
 )->nn.Module:     # see small_cnn
     "The `small_cnn` called `name`"
     m = re.fullmatch(r'cnn(\d+)', name)
-    if not m: raise ValueError(f"small networks are called cnn and a width, such as cnn8; got {name!r}")
+    if not m: raise InputError(f"small networks are called cnn and a width, such as cnn8; got {name!r}")
     return small_cnn(int(m[1]), n_in, n_out)
