@@ -14,7 +14,7 @@ import contextlib, cProfile, os, pstats, statistics, time
 from functools import partial
 import torch, torch.nn as nn, torch.nn.functional as F
 from common import batches, time_side_by_side
-from step import bare_loop, middle_of_fit, networks, sgd
+from step import bare_loop, in_a_fit, middle_of_fit, networks, sgd
 from fastai.basics import Callback, CrossEntropyLossFlat, DataLoaders, Learner, noop
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.core import CancelValidException
@@ -25,7 +25,6 @@ from luminet_fa.data.cifar import cifar100_stats
 from luminet_fa.data.tensor import tensor_dls
 from luminet_fa.schedules import opt_func
 from luminet_fa.speed import BFloat16, FastEvents, LossOnDevice
-from luminet_fa.teacher import Teacher
 from luminet_fa.losses import luminet_loss
 
 
@@ -95,7 +94,7 @@ def _tiny(device):
         opt = partial(opt_func('sgd', 5e-4), fused=fused)
         return quiet(Learner(DataLoaders(dl, dl), net(), F.cross_entropy, opt_func=opt, wd_bn_bias=True, cbs=[*([LumiNetCallback(teacher)] if distil else []), *cbs]))
     def bare(distil):
-        m, t = net().train(), Teacher(teacher)
+        m, t = net().train(), in_a_fit(teacher)
         opt = sgd(m.parameters(), fused=True); sched = torch.optim.lr_scheduler.OneCycleLR(opt, .05, total_steps=10**9)
         def f():
             for x, y in dl:

@@ -13,6 +13,7 @@ ratio is reference / this way: above 1, this way is faster.
 import tempfile
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 import torch, torch.nn.functional as F
 from common import peak_mb, time_side_by_side
 from loss import written_out
@@ -27,6 +28,13 @@ from luminet_fa.schedules import opt_func
 from luminet_fa.speed import BFloat16
 from luminet_fa.teacher import Teacher
 from safetensors.torch import save_file
+
+
+def in_a_fit(network, speed='fold'):
+    "A function of a batch that asks `network` as a fit after `to_fast` does"
+    t = Teacher(network, speed=speed)
+    t.begin_fit(SimpleNamespace(channels_last=True))
+    return lambda *xb: t.on_batch(None, *xb)
 
 
 def sgd(params, **kw): return torch.optim.SGD(params, lr=.05, momentum=.9, weight_decay=5e-4, **kw)
@@ -48,12 +56,12 @@ def plain_loop(student, teacher, b, fused=False):
 
 def bare_loop(student, teacher, b, bf16):
     "A hand-written loop with everything that `to_fast` and `Teacher` do; on `b`, or on the batch that the function is given"
-    m, t = student.to(memory_format=torch.channels_last).train(), Teacher(teacher) if teacher else None
+    m, t = student.to(memory_format=torch.channels_last).train(), in_a_fit(teacher) if teacher else None
     opt, amp = sgd(m.parameters(), fused=True), partial(torch.autocast, b[0].device.type, torch.bfloat16, enabled=bf16)
     def step(b=b):
         x, y = b
         with amp():
-            z_t = t(x, memory_format=torch.channels_last) if t else None
+            z_t = t(x) if t else None
             z = m(x)
         z = z.float()
         l = 2*F.cross_entropy(z, y)

@@ -1,15 +1,14 @@
 """A teacher's forward pass, way by way. A part of bench/run.py.
 
-plain, channels_last, folded (channels last as well), compiled (folded and channels last as well): `Teacher` with speed None, 'auto' and 'compile'
+plain, channels_last, folded (channels last as well), compiled (folded and channels last as well): `Teacher` in a fit, with speed None, 'fold' and 'compile'
 cached: `ViewCache.lookup` in a table as large as CIFAR-100's, 50,000 images x 162 views, filled with noise.
 Each but `cached` in float32 and in bfloat16 autocast. ratio is plain float32 / this way.
 """
-import torch
+import copy, torch
 from common import time_side_by_side
-from step import networks
+from step import in_a_fit, networks
 from luminet_fa.data.cifar import cifar100_stats
 from luminet_fa.data.tensor import tensor_dls
-from luminet_fa.teacher import Teacher
 from luminet_fa.views import ViewCache
 
 
@@ -27,13 +26,14 @@ def measure(pair, bs, n, device):
     (T, _), size = networks(pair)
     m = T().eval().to(device)
     x, ways = torch.randn(bs, 3, size, size, device=device), {}
-    def ask(t, amp, mf):
+    last = copy.deepcopy(m).to(memory_format=torch.channels_last)
+    def ask(t, amp):
         def f():
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=amp): t(x, memory_format=mf)
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=amp): t(x)
         f(); return f
     for amp in (False, True):
-        for k, speed, mf in (('plain', None, None), ('channels_last', None, torch.channels_last), ('folded', 'auto', torch.channels_last), ('compiled', 'compile', torch.channels_last)):
-            ways[k, 'bf16' if amp else 'float32'] = ask(Teacher(m, speed=speed), amp, mf)
+        for k, net, speed in (('plain', m, None), ('channels_last', last, None), ('folded', m, 'fold'), ('compiled', m, 'compile')):
+            ways[k, 'bf16' if amp else 'float32'] = ask(in_a_fit(net, speed), amp)
     if size == 32:
         vc, dls = noise_cache(m, bs, 50000, device)
         i, v = torch.randint(0, 50000, (bs,), device=device), torch.randint(0, 162, (bs,), device=device)

@@ -14,13 +14,13 @@ from fastai.basics import *
 from fastai.callback.fp16 import MixedPrecision, AMPMode
 from fastai.callback.mixup import MixHandler
 from fastai.callback.training import GradientAccumulation
-from .core import InputError
+from .core import InputError, check_logits
 from .losses import LumiNetLoss
-from .teacher import Teacher, check_logits
+from .teacher import as_teacher, check_classes, norm_stats
 
 # %% ../nbs/03_callback.ipynb #c36ed80e
 class _Tidy(Callback):
-    "A callback that takes its columns along when it leaves its learner"
+    "A callback of one learner, which takes its columns along when it leaves it"
     @property
     def learn(self):
         "The learner this belongs to, or None"
@@ -30,14 +30,16 @@ class _Tidy(Callback):
         learn, # `Learner`, or None on leaving it
     ):
         "Take the columns along when leaving"
-        if learn is None and self.learn is not None: self._columns(False)
+        if self.learn is not None and learn is None: self._columns(False)
+        elif self.learn is not None and learn is not self.learn:
+            raise InputError(f"this {type(self).__name__} belongs to another Learner already: make one for each, or take it from the other with remove_cb first")
         self.__dict__['_learner'] = learn
 
 # %% ../nbs/03_callback.ipynb #71e0fd77
 class DistillCallback(_Tidy):
     "Add a distillation term between the student's and a teacher's logits to the loss of a `Learner`"
     order,run_valid = GradientAccumulation.order-1,False # the term must be in the sum that GradientAccumulation divides
-    _stateattrs = ('_teacher', '_z', '_sums')
+    _stateattrs = ('_teacher', '_z', '_sums', '_shared')
     def __init__(self,
         teacher,               # module, `Learner`, state dict or path: see load_teacher; or a Teacher
         loss,                  # function or module of (z_s, z_t), or (z_s, z_t, y) where it has `needs_targ`; returns a scalar
@@ -47,10 +49,11 @@ class DistillCallback(_Tidy):
         class_map=None,        # for each student class the teacher's index; see match_classes
         teacher_tfm=None,      # function of the inputs that adapts them to the teacher; see InputMap
         arch=None,             # network, where `teacher` is only weights
-        speed:str='auto',      # of the teacher: 'auto', 'compile', or None to run it just as it is; see Teacher
+        speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile' or None, see Teacher
     ):
         for n,o in (('ce_w', ce_w), ('kd_w', kd_w)):
             if not 0<=o<float('inf'): raise InputError(f"{n} must be a finite number >= 0, got {o}")
+        if not ce_w and not kd_w: raise InputError("ce_w and kd_w are both 0: nothing would be trained")
         _check_warmup(warmup)
         if not callable(loss): raise InputError(f"loss must be a function of two logits, got {type(loss).__name__}")
         self._init_state()
@@ -69,7 +72,7 @@ def _check_warmup(w):
 @patch
 def _init_state(self:DistillCallback):
     "What a pickle does not hold"
-    self._teacher,self._z,self._sums = None,None,{}
+    self._teacher,self._z,self._sums,self._shared = None,None,{},[]
     self._fresh,self._unchecked = True,True
 
 # %% ../nbs/03_callback.ipynb #5f973daa
@@ -79,11 +82,7 @@ def set_teacher(self:DistillCallback,
     arch=None, # network, where `teacher` is only weights
 )->DistillCallback: # itself
     "Give the callback its teacher, or a new one; a reloaded callback has none"
-    if isinstance(teacher, Teacher):
-        if self.speed!='auto' or any(o is not None for o in (arch, self.class_map, self.teacher_tfm)):
-            raise InputError("a Teacher brings its own arch, class_map, teacher_tfm and speed: give them to it instead")
-        self._teacher = teacher
-    else: self._teacher = Teacher(teacher, arch, class_map=self.class_map, teacher_tfm=self.teacher_tfm, speed=self.speed)
+    self._teacher = as_teacher(teacher, self.speed, arch=arch, class_map=self.class_map, teacher_tfm=self.teacher_tfm)
     return self
 
 # %% ../nbs/03_callback.ipynb #fa0ff016
@@ -99,7 +98,8 @@ def ramp(self:DistillCallback)->float: # in [0,1]
 def _mean(self:DistillCallback, k):
     "Mean of `ce` or `kd` over the epoch so far, or None"
     tot,n = self._sums.get(k, (None,0))
-    return None if n==0 else tot.item()/n
+    if n==0 or (self.recorder.train_metrics and not self.training): return None   # its column `valid_kd_loss` would hold a training value
+    return tot.item()/n
 
 @patch
 def _ce_mean(self:DistillCallback): return self._mean('ce')
@@ -135,21 +135,25 @@ def after_fit(self:DistillCallback):
     self._z = None
     self._columns(False)
 
-# %% ../nbs/03_callback.ipynb #b6d4b100
-def _names(vocab):
-    "Class names as a list of strings, or None where there is no flat vocabulary"
-    try: names = [o for o in vocab]
-    except TypeError: return None
-    return [str(o) for o in names] if all(isinstance(o, (str,int)) for o in names) else None
-
 # %% ../nbs/03_callback.ipynb #a9ea0e75
 @patch
-def _check_classes(self:DistillCallback):
-    "Refuse the same class names in another order"
-    s,t = _names(getattr(self.dls, 'vocab', None)),_names(self._teacher.vocab)
-    if self.class_map is not None or s is None or t is None or s==t: return
-    if sorted(s)==sorted(t): raise InputError("the teacher has the same classes in another order: pass class_map=match_classes(dls.vocab, teacher_vocab)")
-    if len(s)==len(t): warnings.warn(f"the teacher's class names differ from the data's ({t[0]}... and {s[0]}...): if they are not the same classes in the same order, pass class_map")
+def _check_data(self:DistillCallback):
+    "Do the data of student and teacher, as far as both are known, fit together?"
+    t,s = self._teacher,norm_stats(self.dls)
+    if t.class_map is None: check_classes(getattr(self.dls, 'vocab', None), t.vocab)
+    if t.tfm is None and s and t.stats and s!=t.stats:
+        warnings.warn(f"the student's images are normalized with mean {s[0]} and std {s[1]}, the teacher's were with {t.stats[0]} and {t.stats[1]}: "
+                      "pass teacher_tfm=InputMap(student_stats, teacher_stats)")
+
+# %% ../nbs/03_callback.ipynb #f100d317
+@patch
+def _check_weights(self:DistillCallback):
+    "Are the student's weights its own, and does the optimizer hold them?"
+    trained = {id(p) for p in self.model.parameters() if p.requires_grad}
+    if any(id(p) in trained for p in self._teacher.module.parameters()):
+        raise InputError("teacher and student share trainable parameters: pass a copy.deepcopy of the model as the teacher")
+    if trained and not trained & {id(p) for ps in self.opt.param_lists for p in ps}:
+        raise InputError("the optimizer holds none of the model's weights, because the model was replaced: set learn.opt = None before fit, which then makes a new one")
 
 # %% ../nbs/03_callback.ipynb #5a5c2e82
 @patch
@@ -162,12 +166,10 @@ def before_train(self:DistillCallback):
         raise InputError("autocast around a fit keeps the first cast of every weight, so nothing would be learnt: pass cache_enabled=False to torch.autocast")
     if self._teacher is None:
         raise InputError(f"this callback has no teacher, because exported learners hold none: call learn.{self.name}.set_teacher(teacher), or learn.remove_cb(learn.{self.name})")
-    trained = {id(p) for p in self.model.parameters() if p.requires_grad}
-    if any(id(p) in trained for p in self._teacher.module.parameters()):
-        raise InputError("teacher and student share trainable parameters: pass a copy.deepcopy of the model as the teacher")
     if getattr(self.kd_func, 'needs_targ', False) and any(isinstance(o, MixHandler) for o in self.learn.cbs):
         raise InputError(f"{type(self.kd_func).__name__} needs one label per sample, and MixUp or CutMix gives two: use a loss without labels")
-    self._check_classes()
+    self._check_weights()
+    self._check_data()
     self._teacher.begin_fit(self.learn)
 
 # %% ../nbs/03_callback.ipynb #e7078f7f
@@ -182,13 +184,28 @@ def _autocast(self:DistillCallback):
 @patch
 def before_batch(self:DistillCallback):
     "Ask the teacher about this batch"
-    mf = torch.channels_last if hasattr(self.learn, 'channels_last') else None
-    with self._autocast(): self._z = self._teacher.on_batch(self.dl, *self.xb, memory_format=mf)
-    if self._unchecked: check_logits(self._z); self._check_batch(self._z)
+    with self._autocast(): self._z = self._teacher.on_batch(self.dl, *self.xb)
     self._unlabelled = len(self.yb)==0
-    if not self._unlabelled: return
-    if self.ce_w: raise InputError("the batches have no labels: pass ce_w=0 to train on the teacher alone")
-    self.learn.yb = (self._z.new_zeros((len(self._z), *self._z.shape[2:]), dtype=torch.long),)
+    if self._unchecked: self._check_first()
+
+# %% ../nbs/03_callback.ipynb #cb29440b
+@patch
+def _check_first(self:DistillCallback):
+    "What the first batch shows before the student has seen it"
+    check_logits(self._z); _check_raw(self._z, 'teacher'); self._check_batch(self._z)
+    if self._unlabelled and self.ce_w: raise InputError("the batches have no labels: pass ce_w=0 to train on the teacher alone")
+    if self._unlabelled and self.recorder.train_metrics: raise InputError("the batches have no labels, so train_metrics=True has nothing to measure with")
+    theirs = {id(o) for o in self._teacher.module.buffers()}
+    self._shared = [(k, o, o.clone()) for k,o in self.model.named_buffers() if id(o) in theirs]
+
+def _check_raw(z, name):
+    "Refuse rows of probabilities or of their logarithms"
+    lse = z.float().logsumexp(1)
+    if (z>=0).all() and (z.float().sum(1)-1).abs().max()<1e-2: what = 'probabilities'
+    elif lse.abs().max()<1e-2: what = 'log-probabilities'
+    elif (z>0).all() and (z<1).all(): what = 'numbers between 0 and 1, as after a sigmoid'
+    else: return
+    raise InputError(f"the {name} returned {what}: raw logits are wanted, so leave out the network's last activation")
 
 # %% ../nbs/03_callback.ipynb #94235551
 @patch
@@ -201,31 +218,66 @@ def after_pred(self:DistillCallback):
     "On the first batch of a fit: do student and teacher fit together?"
     if not self._unchecked: return
     z_s,z_t = self.pred,self._z
-    check_logits(z_s, 'student')
+    for k,o,was in self._shared:
+        if torch.equal(o, was): continue
+        o.copy_(was)
+        raise InputError(f"teacher and student share {k}, which training changes: freeze that part with .eval() in every epoch (BnFreeze), or give the teacher a copy.deepcopy")
+    check_logits(z_s, 'student'); _check_raw(z_s, 'student')
     if z_s.shape[1]!=z_t.shape[1]:
         raise InputError(f"the student has {z_s.shape[1]} classes and the teacher {z_t.shape[1]}: pass class_map, for each student class the teacher's index")
     if z_s.shape!=z_t.shape: raise InputError(f"the student's logits have shape {tuple(z_s.shape)}, the teacher's {tuple(z_t.shape)}: make them the same size")
-    self._unchecked = False
+    self._check_targets(z_s)
+
+# %% ../nbs/03_callback.ipynb #39187d8f
+@patch
+def _check_targets(self:DistillCallback, z):
+    "Say that several labels of one sample are not what the terms are made for"
+    y = first(self.yb)
+    if not isinstance(y, Tensor) or y.shape!=z.shape or (y.float().sum(1)-1).abs().max()<1e-2: return   # soft labels are one label
+    warnings.warn("the targets hold several labels for a sample: a softmax over the classes compares which of them is meant most, and says nothing of "
+                  "each one alone; give DistillCallback a loss of your own where that matters")
 
 # %% ../nbs/03_callback.ipynb #afd76084
 @patch
 def after_loss(self:DistillCallback):
     "Compose: `ce_w` times the learner's loss plus `ramp*kd_w` times the distillation term"
     z_s = self.pred if self.pred.dtype==torch.float64 else self.pred.float()
-    with torch.autocast(z_s.device.type, enabled=False):
-        kd = self.kd_func(z_s, self._z.to(z_s.dtype), *(self.yb if getattr(self.kd_func, 'needs_targ', False) else ()))
-    total,ce = self.ramp*self.kd_w*kd,self.learn.loss_grad
-    if self.ce_w and not self._unlabelled: total = total+self.ce_w*ce
-    if not self._unlabelled: self._add('ce', ce)
+    with torch.autocast(z_s.device.type, enabled=False): kd = self._term(z_s)
+    if self._unchecked: self._check_term(kd, z_s)
+    total = self.ramp*self.kd_w*kd
+    if self._unlabelled: self.learn.yb = (z_s.detach().new_full((len(z_s),), torch.nan),)
+    else:
+        ce = self.learn.loss_grad
+        self._add('ce', ce)
+        if self.ce_w: total = total+self.ce_w*ce
     self._add('kd', kd)
     self.learn.loss_grad,self.learn.loss,self._z = total,total.clone(),None
+
+@patch
+def _term(self:DistillCallback, z_s):
+    "The distillation term of the student logits `z_s`"
+    return self.kd_func(z_s, self._z.to(z_s.dtype), *(self.yb if getattr(self.kd_func, 'needs_targ', False) else ()))
+
+# %% ../nbs/03_callback.ipynb #027c3552
+@patch
+def _check_term(self:DistillCallback, kd, z_s):
+    "Refuse a term that gives the student no gradient, or drives it away from the teacher's answer"
+    self._unchecked = False
+    if not (isinstance(kd, Tensor) and kd.numel()==1 and kd.requires_grad):
+        raise InputError("the distillation loss must return one number with a gradient for its first argument, the student's logits")
+    at = self._z.to(z_s.dtype).requires_grad_()
+    with torch.autocast(z_s.device.type, enabled=False): g_t, = torch.autograd.grad(self._term(at), at)
+    g_s, = torch.autograd.grad(kd, z_s, retain_graph=True)
+    if not g_t.norm()<=.5*g_s.norm() and not torch.allclose(z_s, at, rtol=.1, atol=.1*at.std().item()):
+        raise InputError(f"{getattr(self.kd_func, '__name__', type(self.kd_func).__name__)} is not smallest where student and teacher agree: it must take raw logits "
+                         "of both; nn.KLDivLoss wants log-probabilities, KDLoss is what it is meant for")
 
 # %% ../nbs/03_callback.ipynb #0a7309cb
 @patch
 def _add(self:DistillCallback, k, v):
     "Count `v` into this epoch's mean of `k`"
     tot,n = self._sums.get(k, (0.,0))
-    bs = find_bs(self.yb)
+    bs = len(self.pred)
     self._sums[k] = tot+v.detach().float()*bs,n+bs
 
 @patch
@@ -247,7 +299,7 @@ class LumiNetCallback(DistillCallback):
         class_map=None,        # for each student class the teacher's index; see match_classes
         teacher_tfm=None,      # function of the inputs that adapts them to the teacher; see InputMap
         arch=None,             # network, where `teacher` is only weights
-        speed:str='auto',      # of the teacher: 'auto', 'compile', or None to run it just as it is; see Teacher
+        speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile' or None, see Teacher
     ):
         super().__init__(teacher, LumiNetLoss(alpha=alpha, T=T, sync=sync), ce_w=ce_w, kd_w=kd_w, warmup=warmup,
                          class_map=class_map, teacher_tfm=teacher_tfm, arch=arch, speed=speed)

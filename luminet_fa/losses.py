@@ -25,9 +25,9 @@ def _pair(pred, teacher_pred):
 
 # %% ../nbs/01_losses.ipynb #cfe166ab
 def _positive(**kw):
-    "Raise unless every value is above 0"
+    "Raise unless every value is above 0 and finite"
     for k,v in kw.items():
-        if not v>0: raise InputError(f"{k} must be positive, got {v}")
+        if not 0<v<float('inf'): raise InputError(f"{k} must be {'finite' if v>0 else 'positive'}, got {v}")
 
 # %% ../nbs/01_losses.ipynb #fe2e4203
 def _kl(a_s, a_t, scale):

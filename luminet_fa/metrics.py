@@ -7,16 +7,14 @@ __all__ = ['NegLogLikelihood', 'reliability_bins', 'ExpectedCalibrationError', '
            'TeacherAgreement', 'TeacherKL']
 
 # %% ../nbs/04_metrics.ipynb #bee38912
-import os, torch, torch.nn.functional as F
-from pathlib import Path
+import torch, torch.nn.functional as F
 from torch import Tensor, nn
-from weakref import WeakValueDictionary
 import matplotlib.pyplot as plt
 from fastcore.basics import patch
 from fastai.learner import Learner, Metric
 from torchmetrics.classification import MulticlassCalibrationError
-from .core import InputError
-from .teacher import Teacher
+from .core import InputError, check_labels
+from .teacher import Teacher, as_teacher
 
 # %% ../nbs/04_metrics.ipynb #5de4d4ba
 def _logits(
@@ -30,19 +28,6 @@ def _logits(
     z = z.detach().as_subclass(Tensor)
     return z if z.dtype==torch.float64 else z.float()
 
-# %% ../nbs/04_metrics.ipynb #b5b9e452
-def _labels(
-    y:Tensor,    # labels, integers, (B,...) or (B,1,...)
-    z:Tensor,    # predictions they belong to, (B,C,...)
-)->Tensor:       # plain tensor, (B,...)
-    "Check that `y` holds one label for each prediction in `z`"
-    if not isinstance(y, Tensor) or y.is_floating_point() or y.dtype==torch.bool:
-        raise InputError(f"labels must be an integer tensor, got {getattr(y, 'dtype', type(y).__name__)}; one-hot or soft labels are not supported")
-    y = y.detach().as_subclass(Tensor)
-    if y.ndim==z.ndim and y.shape[1]==1: y = y.squeeze(1)
-    if y.shape != z.shape[:1]+z.shape[2:]: raise InputError(f"preds {tuple(z.shape)} need labels {(len(z),*z.shape[2:])}, got {tuple(y.shape)}")
-    return y
-
 # %% ../nbs/04_metrics.ipynb #ccec7ffa
 def _flat(
     z:Tensor,               # logits or probabilities, (B,C,...)
@@ -51,7 +36,7 @@ def _flat(
 )->tuple:                   # (N,C) and (N,)
     "Predictions and labels of a batch, one row a sample or position"
     z = _logits(z)
-    y = _labels(y, z)
+    y = check_labels(y, z)
     z,y = z.movedim(1,-1).reshape(-1, z.shape[1]),y.reshape(-1).long()
     if ignore_index is not None: z,y = z[y!=ignore_index],y[y!=ignore_index]
     if len(y) and not 0<=y.min()<=y.max()<z.shape[1]:
@@ -180,52 +165,6 @@ def plot_reliability(
     for h in ax.legend(loc='upper left').legend_handles: h.set_sizes([40])
     return ax
 
-# %% ../nbs/04_metrics.ipynb #0fc45cc9
-class _Live(WeakValueDictionary):
-    "A registry that never travels: its copy is empty (cloudpickle follows classes defined in a notebook)"
-    def __reduce__(self): return type(self),()
-
-# %% ../nbs/04_metrics.ipynb #1bf78ccf
-class _Shared:
-    "A teacher, and its logits for the latest batch, for all metrics that were given this teacher"
-    live = _Live()
-    def __init__(self,
-        teacher,      # as `TeacherMetric` takes it
-        class_map,    # for `Teacher`
-        teacher_tfm,  # for `Teacher`
-    ):
-        self.src = teacher,class_map,teacher_tfm   # kept, so that their ids stay theirs
-        wrapped = isinstance(teacher, Teacher)
-        if wrapped and (class_map is not None or teacher_tfm is not None): raise InputError("give `class_map` and `teacher_tfm` to the `Teacher`, not to the metric")
-        self.teacher = teacher if wrapped else Teacher(teacher, class_map=class_map, teacher_tfm=teacher_tfm)
-        self.clear()
-    def clear(self):
-        "Let go of the batch"
-        self.xb,self.versions,self.z = (),(),None
-
-# %% ../nbs/04_metrics.ipynb #81d3f1b8
-def _shared(
-    *src,       # teacher, class_map, teacher_tfm
-)->_Shared:     # the one that is alive for `src`, or a new one
-    "Same objects, or same unchanged file: same teacher"
-    mtime = lambda o: os.path.getmtime(o) if os.path.exists(o) else None
-    key = tuple((str(o), mtime(o)) if isinstance(o, (str, Path)) else id(o) for o in src)
-    res = _Shared.live.get(key) or _Shared(*src)
-    _Shared.live[key] = res
-    return res
-
-# %% ../nbs/04_metrics.ipynb #a9297360
-@patch
-def __call__(self:_Shared, xb):
-    "Teacher's logits for `xb`, computed once per batch"
-    versions = [None if not isinstance(x, Tensor) or x.is_inference() else x._version for x in xb]
-    same = len(xb)==len(self.xb) and all(a is b for a,b in zip(xb, self.xb)) and versions==self.versions
-    if same and self.z is not None: return self.z
-    self.xb,self.versions,self.z = (),(),None
-    z = _logits(self.teacher(*xb), "the teacher's output")
-    self.xb,self.versions,self.z = tuple(xb),versions,z
-    return z
-
 # %% ../nbs/04_metrics.ipynb #cec305a0
 class TeacherMetric(_Mean):
     "Mean of `score(z_s, z_t)` over the validation samples; the teacher is not saved with the learner"
@@ -236,7 +175,7 @@ class TeacherMetric(_Mean):
     ):
         super().__init__()
         self.set_teacher(teacher, class_map, teacher_tfm)
-    def __getstate__(self): return {k:v for k,v in self.__dict__.items() if k!='_shared'}
+    def __getstate__(self): return {k:v for k,v in self.__dict__.items() if k!='teacher'}
 
 # %% ../nbs/04_metrics.ipynb #edee5a30
 @patch
@@ -246,7 +185,7 @@ def set_teacher(self:TeacherMetric,
     teacher_tfm=None,  # as in the constructor
 )->TeacherMetric:      # the metric itself
     "Give a reloaded metric its teacher, or another teacher"
-    self._shared = _shared(teacher, class_map, teacher_tfm)
+    self.teacher = as_teacher(teacher, class_map=class_map, teacher_tfm=teacher_tfm)
     return self
 
 # %% ../nbs/04_metrics.ipynb #08ce6ec5
@@ -256,11 +195,11 @@ def accumulate(self:TeacherMetric,
 ):
     "Add a validation batch; training batches and `get_preds` are skipped"
     if learn.training or hasattr(learn, 'gather_preds'): return  # the latter: inside `get_preds`
-    if not hasattr(self, '_shared'):
+    if not hasattr(self, 'teacher'):
         raise InputError(f"{type(self).__name__} has no teacher: it is not saved with the learner; give it back with "
                          "`set_teacher(teacher)` on this element of `learn.metrics`, or set `learn.metrics = []`")
     z_s = _logits(learn.pred)
-    z_t = self._shared(learn.xb)
+    z_t = _logits(self.teacher.once(*learn.xb), "the teacher's output")
     if z_s.shape!=z_t.shape:
         raise InputError(f"student gives {tuple(z_s.shape)}, teacher {tuple(z_t.shape)}: the number of classes (axis 1) must be the same, "
                          "`class_map` maps them; dense outputs must also have the same size")
@@ -271,13 +210,13 @@ def accumulate(self:TeacherMetric,
 def reset(self:TeacherMetric):
     "Forget all batches"
     self.total,self.count = 0.,0
-    if hasattr(self, '_shared'): self._shared.clear()
+    if hasattr(self, 'teacher'): self.teacher.forget()
 
 # %% ../nbs/04_metrics.ipynb #8c62fa46
 @patch(as_prop=True)
 def value(self:TeacherMetric):
     "The mean so far, a Python float; None before the first sample. Lets go of the batch"
-    if hasattr(self, '_shared'): self._shared.clear()
+    if hasattr(self, 'teacher'): self.teacher.forget()
     return self.total/self.count if self.count else None
 
 # %% ../nbs/04_metrics.ipynb #04def681

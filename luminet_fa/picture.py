@@ -12,6 +12,7 @@ from fastai.basics import *
 from .core import InputError
 from .losses import kd_loss, luminet_loss
 from .perception import perception
+from .teacher import Teacher
 
 # %% ../nbs/06_picture.ipynb #56656eb6
 def _heat(ax, z, title, names, row, lim):
@@ -49,13 +50,6 @@ def plot_idea(
     return fig
 
 # %% ../nbs/06_picture.ipynb #2262d666
-def _asked(model, *xb):
-    "What `model` says in eval mode, without gradients; it goes back to the mode it was in"
-    was = model.training
-    with torch.no_grad(): z = model.eval()(*xb)
-    model.train(was)
-    return z
-
 class WatchDistill(Callback):
     "Follow LumiNet's loss, KD's and the agreement of student and teacher on one batch over a fit"
     order,run_valid = 62,True
@@ -71,7 +65,7 @@ class WatchDistill(Callback):
         self._look()
     def _look(self):
         m = self.learn.model
-        z = _asked(m, self.batch.to(one_param(m).device)).float().cpu()
+        z = Teacher(m)(self.batch.to(one_param(m).device)).cpu()   # asked as a teacher is: nothing of it changes
         z_t = self.z_t.cpu()
         self.seen.append(dict(luminet=luminet_loss(z, z_t, alpha=1.).item(), kd=kd_loss(z, z_t).item(), agree=(z.argmax(1)==z_t.argmax(1)).float().mean().item(), logits=z))
 

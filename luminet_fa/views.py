@@ -13,8 +13,8 @@ from torch import nn, Tensor
 from fastcore.basics import patch
 from fastai.callback.mixup import MixHandler
 from fastai.imports import progress_bar
-from .core import InputError
-from .teacher import Teacher, check_logits
+from .core import InputError, check_logits
+from .teacher import Teacher
 from .data.tensor import TensorDL, share as part_of
 
 # %% ../nbs/24_views.ipynb #dae13302
@@ -43,15 +43,14 @@ class ViewCache(Teacher):
         arch:nn.Module=None,  # as in Teacher
         class_map=None,       # as in Teacher
         teacher_tfm=None,     # as in Teacher; a module, so that its numbers can be hashed
-        speed:str='auto',     # as in Teacher; 'compile' pays where the whole table is built
+        speed:str='auto',     # 'auto', 'fold': the network is folded, since a cache says that it stands still; 'compile' pays for a whole table; None: neither
         verify:int=100,       # compare every so many batches with the view they should be; the first of a fit always
     ):
-        super().__init__(teacher, arch, class_map, teacher_tfm, speed=speed)
-        self.dl,self.amp,self.verify,self.folder = _loader(dl),amp,verify,folder and Path(folder)
-        if teacher_tfm is not None and not isinstance(teacher_tfm, nn.Module): raise InputError("teacher_tfm must be a module here: a function cannot be told from a changed one")
-        self.key = self._key()
-        self._known,self._asked,self._dirty = {id(self.dl.dataset)},0,False
-        self._open()
+        super().__init__(teacher, arch, class_map, teacher_tfm, speed=speed, amp=amp)
+        if self.tfm is not None and not isinstance(self.tfm, nn.Module): raise InputError("teacher_tfm must be a module here: a function cannot be told from a changed one")
+        self.dl,self.verify,self.folder = _loader(dl),verify,folder and Path(folder)
+        self.key,self._net,self._rows,self._asked,self._dirty = None,None,None,0,False
+        self._look_again()
     def __repr__(self): return f'ViewCache {self.key}: {len(self.z)} images x {self.dl.n_views} views x {self.z.shape[2]} classes, {self.share:.0%} filled'
 
 # %% ../nbs/24_views.ipynb #8e81e43c
@@ -65,16 +64,26 @@ def _loader(dl):
     return dl
 
 def _data_key(ds):
-    "Hash of the pixels and the normalisation of `ds`, made once"
-    if not hasattr(ds, '_fingerprint'): ds._fingerprint = fingerprint(dict(x=ds.x, mean=ds.mean, std=ds.std), 16)
-    return ds._fingerprint
+    "Hash of the pixels and the normalisation of `ds` as they are now"
+    return fingerprint(dict(x=ds.x, mean=ds.mean, std=ds.std), 16)
 
 @patch
 def _key(self:ViewCache):
     "Hash of everything that decides a logit"
+    if self._net is None or not self._own: self._net = fingerprint(self.module, 16)    # nobody else has one's own
     tfm = None if self.tfm is None else fingerprint(self.tfm, 16)
     cm = None if self.class_map is None else self.class_map.tolist()
-    return fingerprint((fingerprint(self.module, 16), _data_key(self.dl.dataset), self.dl.pad, self.dl.flip, str(self.amp), cm, tfm), 16)
+    return fingerprint((self._net, _data_key(self.dl.dataset), self.dl.pad, self.dl.flip, str(self.amp), cm, tfm), 16)
+
+@patch
+def _look_again(self:ViewCache):
+    "Open another table if the teacher, its input or the images have changed"
+    key = self._key()
+    if key==self.key: return
+    if not self._own: self._made = None                              # a fast copy, if there is one
+    if self.key is not None: self.flush()
+    self.key = key
+    self._open()
 
 # %% ../nbs/24_views.ipynb #41559cc4
 @patch
@@ -82,7 +91,7 @@ def _open(self:ViewCache):
     "The table and its flags, new or as an earlier process left them"
     n,v = len(self.dl.dataset),self.dl.n_views
     i = torch.zeros(min(n, 2), dtype=torch.long, device=self.dl.dataset.x.device)
-    shape = (n, v, self._ask(i, i).shape[1])
+    shape = (n, v, self._logits(i, i).shape[1])
     if self.folder is None:
         self.z = torch.zeros(shape, dtype=torch.float16, device=i.device)
         self.filled = torch.zeros(shape[:2], dtype=torch.bool, device=i.device)
@@ -129,11 +138,10 @@ def share(self:ViewCache)->float: # 0 to 1
 
 # %% ../nbs/24_views.ipynb #e76cc96a
 @patch
-def _ask(self:ViewCache, idxs, views):
+def _logits(self:ViewCache, idxs, views):
     "The network's logits for `views` of the images `idxs`"
     x = self.dl.view_batch(idxs, views)[0]
-    mf = torch.channels_last if x.ndim==4 else None
-    with torch.autocast(x.device.type, dtype=self.amp, enabled=self.amp is not None): z = self(x, memory_format=mf)
+    with torch.autocast(x.device.type, dtype=self.amp, enabled=self.amp is not None): z = self._answer((x,), self.speed is not None)
     check_logits(z)
     if z.ndim!=2: raise InputError(f"a view cache holds one row of logits per image, and the teacher returned {tuple(z.shape)}")
     if z.abs().max()>65504: raise InputError("the teacher's logits exceed float16's 65504: use it without a cache")
@@ -142,7 +150,7 @@ def _ask(self:ViewCache, idxs, views):
 @patch
 def _fill(self:ViewCache, idxs, views):
     "Compute these rows"
-    z,d = self._ask(idxs, views),self.z.device
+    z,d = self._logits(idxs, views),self.z.device
     i,v = idxs.to(d),views.to(d)
     self.z[i,v] = z.to(d, torch.float16); self.filled[i,v] = True
     self._dirty = True
@@ -170,6 +178,7 @@ def build(self:ViewCache,
     "Fill what is missing"
     i,n = part
     if not (0<=i<n and bs>=1): raise InputError(f"part must be (i, n) with 0<=i<n and bs at least 1, got {part} and {bs}")
+    self._look_again()
     lo,hi = part_of(len(self.z), i, n)
     todo,d = (~self.filled[lo:hi]).flatten().nonzero()[:,0],self.dl.dataset.x.device
     steps = range(0, len(todo), bs)
@@ -192,21 +201,21 @@ def begin_fit(self:ViewCache,
     if bad: raise InputError(f"a view cache cannot serve {', '.join(bad)}, which makes images that are no view of one: use the teacher without a cache")
     dl = _loader(learn.dls)
     if (dl.pad,dl.flip)!=(self.dl.pad,self.dl.flip): raise InputError(f"the cache was made for pad={self.dl.pad}, flip={self.dl.flip}; the learner's loader has pad={dl.pad}, flip={dl.flip}")
-    if id(dl.dataset) not in self._known:
-        if _data_key(dl.dataset)!=_data_key(self.dl.dataset): raise InputError("the cache was made for other images or another normalisation than the learner's: make one for these data")
-        self._known.add(id(dl.dataset))
+    if dl.dataset is not self.dl.dataset and _data_key(dl.dataset)!=_data_key(self.dl.dataset):
+        raise InputError("the cache was made for other images or another normalisation than the learner's: make one for these data")
+    self._look_again()
     if not self.complete and self.folder is not None: self.filled |= self._flags(self.filled.shape)  # what others have filled meanwhile
     self.complete,self._asked = self.complete or bool(self.filled.all()),0
 
 @patch
 def on_batch(self:ViewCache,
-    dl,                 # loader that has just made the batch
-    *xb,                # the student's input, one tensor
-    memory_format=None, # ignored: the teacher runs in channels_last where it runs at all
-)->Tensor:              # logits, float32, (B,C)
+    dl,      # loader that has just made the batch
+    *xb,     # the student's input, one tensor
+)->Tensor:   # logits, float32, (B,C)
     "Look up the newest batch of `dl`"
     if self._asked%self.verify==0: self._compare(dl, *xb)
     self._asked += 1
+    self._rows = dl.last_idxs[:4],dl.last_views[:4]
     return self.lookup(dl.last_idxs, dl.last_views)
 
 @patch
@@ -215,3 +224,8 @@ def _compare(self:ViewCache, dl, x, *rest):
     want = self.dl.view_batch(dl.last_idxs, dl.last_views)[0]
     if rest or x.shape!=want.shape or not torch.allclose(x.as_subclass(Tensor).float(), want, atol=1e-2):
         raise InputError("the images are not the views that the loader made (MixUp, cutout, random erasing or the like changed them): a view cache cannot serve them; use the teacher without a cache")
+    if self._rows is None: return                                    # nothing has been asked yet
+    i,v = self._rows
+    kept,now = self.lookup(i, v),self._logits(i, v)
+    if not (kept-now).abs().max()<=(.01 if self.amp is None else .1)*now.abs().max():   # float16 and another shape of the batch give a tenth of that
+        raise InputError("the teacher does not answer as the view cache says: it changes during the fit, or the cache is damaged; use the teacher without a cache")

@@ -11,7 +11,7 @@ from torch import Tensor
 from fastai.basics import *
 from .core import InputError
 from .callback import DistillCallback
-from .picture import _asked
+from .teacher import Teacher
 
 # %% ../nbs/07_watch.ipynb #c7930d1a
 @patch
@@ -23,7 +23,8 @@ def both_views(self:DistillCallback,
     dls = self.learn.dls
     b = dls.valid.one_batch() if batch is None else batch
     xb,yb = [o.as_subclass(Tensor) for o in b[:dls.n_inp]],b[dls.n_inp:]
-    return (xb[0].cpu(), *(z.float().softmax(1).cpu() for z in (self._teacher(*xb), _asked(self.learn.model, *xb))), yb[0].as_subclass(Tensor).cpu() if len(yb) else None)
+    p_t,p_s = (f(*xb).softmax(1).cpu() for f in (self._teacher, Teacher(self.learn.model)))
+    return xb[0].cpu(),p_t,p_s,yb[0].as_subclass(Tensor).cpu() if len(yb) else None
 
 # %% ../nbs/07_watch.ipynb #c816b4c0
 def _picture(x):
