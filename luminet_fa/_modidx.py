@@ -802,6 +802,7 @@ d = { 'settings': { 'branch': 'main',
                                     'luminet_fa.weights._parts': ('weights.html#_parts', 'luminet_fa/weights.py'),
                                     'luminet_fa.weights._tree': ('weights.html#_tree', 'luminet_fa/weights.py'),
                                     'luminet_fa.weights._unlike': ('weights.html#_unlike', 'luminet_fa/weights.py'),
+                                    'luminet_fa.weights._unmade': ('weights.html#_unmade', 'luminet_fa/weights.py'),
                                     'luminet_fa.weights._unreadable': ('weights.html#_unreadable', 'luminet_fa/weights.py'),
                                     'luminet_fa.weights.load_weights': ('weights.html#load_weights', 'luminet_fa/weights.py'),
                                     'luminet_fa.weights.read_weights': ('weights.html#read_weights', 'luminet_fa/weights.py')}}}

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['load_weights', 'read_weights']
 
-# %% ../nbs/01b_weights.ipynb #643732c9
+# %% ../nbs/01b_weights.ipynb #42863f21
 import builtins, warnings, torch
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch import nn, Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 from .core import InputError, PathError
 
-# %% ../nbs/01b_weights.ipynb #64ffe5d3
+# %% ../nbs/01b_weights.ipynb #7e15515d
 def _mappings(o, at=()):
     "`(place, names to tensors)` of every mapping in `o` that holds tensors, the outermost first"
     if isinstance(o, nn.Module): o = o.state_dict()
@@ -27,7 +27,18 @@ def _mappings(o, at=()):
     if here: yield '.'.join(at),here
     for k,v in o.items(): yield from _mappings(v, (*at, str(k)))
 
-# %% ../nbs/01b_weights.ipynb #76b568b5
+# %% ../nbs/01b_weights.ipynb #8b7ab9a6
+class _Blank:
+    "Stands for an object that is read and not made: it takes what its class would be given, and does nothing"
+    def __init__(self, *args): self.parts = None
+    def __setstate__(self, state): self.parts = isinstance(state, dict) and state.get('_modules')
+
+def _unmade(found):
+    "What to do about a network that is a blank"
+    nets = [k for k,o in found.items() if isinstance(o, _Blank) and o.parts] if isinstance(found, Mapping) else []
+    return f". A network at {nets[0]!r} was left out: load_teacher(file, arch, weights_only=False) runs code to make it; {_then}" if nets else ''
+
+# %% ../nbs/01b_weights.ipynb #8747ebee
 def _parts(places):
     "Every level in the names of `places`, with all the tensors below it; the whole file is a level too, under ''"
     out = {}
@@ -37,7 +48,7 @@ def _parts(places):
             for i in (*range(1, len(path)), 0): out.setdefault('.'.join(path[:i]), {})['.'.join(path[i:])] = o
     return out
 
-# %% ../nbs/01b_weights.ipynb #0e3ba79c
+# %% ../nbs/01b_weights.ipynb #f1c0b433
 def _is_count(k, o):
     "Is `o` a number that counts something, and no weight?"
     return k.rpartition('.')[2] in ('num_batches_tracked','total_ops','total_params','n_averaged') and o.numel()==1
@@ -58,7 +69,7 @@ def _by_level(sd):
         out.setdefault(h, {})[rest] = o
     return out
 
-# %% ../nbs/01b_weights.ipynb #12e47668
+# %% ../nbs/01b_weights.ipynb #95ddcefd
 def _align(sd, own):
     "`sd` without counts, and without single levels that are not in `own`, a tree of names, at their place"
     if '' in sd: return sd                                                   # a tensor
@@ -68,12 +79,13 @@ def _align(sd, own):
         if '' not in p: return _align(p, own)
     return {f'{h}.{k}' if k else h: o for h,p in parts.items() for k,o in _align(p, own.get(h, {})).items()}
 
-# %% ../nbs/01b_weights.ipynb #e3f28a16
+# %% ../nbs/01b_weights.ipynb #8824262c
 def _misfits(sd, own):
     "What of `sd` does not fit `own`, in a few words each"
     yield from (f'{k} is missing' for k,o in own.items() if k not in sd and not _is_count(k, o))
     yield from (f'{k} is unknown' for k in sd if k not in own)
-    yield from (f'{k} has shape {tuple(o.shape)}, the network has {tuple(own[k].shape)}' for k,o in sd.items() if k in own and o.shape!=own[k].shape)
+    other = {k:o for k,o in sd.items() if k in own and o.shape!=own[k].shape}
+    yield from (f'{k} has shape {tuple(o.shape)}, the network has {tuple(own[k].shape)}' for k,o in other.items())
 
 def _equal(a, b):
     "Are the tensors that `a` and `b` both have equal?"
@@ -86,9 +98,7 @@ def _fitting(places, own):
         if not any(_misfits(sd, own)) and not any(_equal(sd, o) for o in fits.values()): fits[at] = sd
     return fits
 
-# %% ../nbs/01b_weights.ipynb #ae17fc76
-_then = "a callback takes the network that this returns, a program a file of its state_dict()"
-
+# %% ../nbs/01b_weights.ipynb #36383a8e
 def load_weights(
     model:nn.Module, # network of the right architecture; it receives the weights
     weights,         # mapping of names to tensors, or anything that holds one, as training scripts save it
@@ -102,14 +112,16 @@ def load_weights(
     tree = _tree(own)
     named = {at:_align(sd, tree) for at,sd in places.items()}
     fits = _fitting(named, own) or _fitting({at:_align(sd, tree) for at,sd in _parts(places).items()}, own)
-    if not fits: raise InputError(_unlike(named, model, own, name))
+    if not fits: raise InputError(_unlike(named, model, own, name)+_unmade(weights))
     if len(fits)>1 or not fits.keys() & named.keys():
         raise InputError(f"of the weights in {name} these fit a {type(model).__name__}: {', '.join(map(repr, fits))}. "
                          f"Name one: load_teacher(file, arch, key={[*fits][-1]!r}) reads it; {_then}")
     model.load_state_dict({**own, **[*fits.values()][0]})                    # counts that are missing stay
     return model
 
-# %% ../nbs/01b_weights.ipynb #3c41cb11
+# %% ../nbs/01b_weights.ipynb #e77742e2
+_then = "a callback takes the network that this returns, a program a file of its state_dict()"
+
 def _at(places, key, name):
     "What lies at `key`"
     found = {**_parts(places), **places}
@@ -124,12 +136,7 @@ def _unlike(named, model, own, name):
     return (f"{name}{at and f', at {at!r},'} is of another architecture than {type(model).__name__}: {'; '.join(bad[:3])}"
             + (f'; and {len(bad)-3} more' if len(bad)>3 else ''))
 
-# %% ../nbs/01b_weights.ipynb #4692f651
-class _Blank:
-    "Stands for an object that is read and not made: it takes what its class would be given, and does nothing"
-    def __init__(self, *args): pass
-    def __setstate__(self, state): pass
-
+# %% ../nbs/01b_weights.ipynb #c52393ba
 def _load(f):
     "What `torch.load` finds in `f`, with a blank for each object that torch does not know"
     names = get_unsafe_globals_in_checkpoint(f) if is_zipfile(f) else []
@@ -138,7 +145,7 @@ def _load(f):
     if names and not any(_mappings(found)): raise UnpicklingError('objects alone')
     return found
 
-# %% ../nbs/01b_weights.ipynb #a335385c
+# %% ../nbs/01b_weights.ipynb #d9cbf725
 def read_weights(
     file,                   # .safetensors, .pth, or .pkl
     weights_only:bool=True, # False lets `torch.load` run the code in a .pth
@@ -161,7 +168,7 @@ def read_weights(
 def _unreadable(f, e, weights_only):
     "What to do about a file that cannot be read"
     says = f"{f}, of {f.stat().st_size} bytes, cannot be read as weights ({type(e).__name__}): it is damaged, or no file of weights"
-    if f.suffix=='.safetensors': return says
     if not weights_only: return f"{says}, or it needs what is not here ({e})"
-    return (f"{says}, or it holds Python objects in their place. If you trust its author, load_teacher(file, arch, weights_only=False) "
-            f"reads it, which can run code in the file; {_then}")
+    if f.suffix=='.safetensors' or not (is_zipfile(f) or isinstance(e, UnpicklingError)): return says
+    return (f"{says}, or it holds what only code can make. If you trust its author, load_teacher(file, arch, weights_only=False) "
+            f"runs that code; {_then}")
