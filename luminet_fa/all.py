@@ -11,6 +11,7 @@ from fastai.callback.all import *
 from .core import InputError, PathError, check_logits, one_line_errors
 from .perception import *
 from .losses import *
+from .weights import *
 from .teacher import *
 from .callback import *
 from .metrics import *

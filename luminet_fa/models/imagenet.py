@@ -16,7 +16,8 @@ from fastcore.basics import patch
 from fastai.vision.core import imagenet_stats
 from ..core import InputError, PathError
 from .cifar import conv_bn
-from ..teacher import InputMap, load_weights, _weights
+from ..teacher import InputMap
+from ..weights import load_weights, read_weights
 
 # %% ../../nbs/11_models.imagenet.ipynb #177b906a
 def separable(
@@ -183,6 +184,6 @@ def imagenet_model(
         if w is None: raise
         raise InputError(f"the published weights of {name} could not be downloaded ({type(e).__name__}: {str(e).rstrip('.')}). Fetch them where there is a network "
                       f"({getattr(w, 'hf_hub_id', None) or w.url}) and pass the file as weights") from None
-    if weights is not None and w is None: load_weights(m, _weights(Path(weights), weights_only), name=str(weights))
+    if weights is not None and w is None: load_weights(m, read_weights(weights, weights_only), name=weights)
     if lib!='timm': m.image_input = input_of(name, weights)
     return m
