@@ -2,7 +2,7 @@
 
 reference: a loop of one's own in float32, contiguous tensors, frozen teacher, the loss written out, torch's SGD.
 fasterai:  fastai with fasterai's KnowledgeDistillationCallback and its SoftTarget loss (KD), in float32: gradients flow into the teacher.
-plain:     fastai with `LumiNetCallback(teacher, speed=None)`, in float32, without anything that makes it faster.
+plain:     fastai with `LumiNetCallback(teacher)`, in float32, without anything that makes it faster.
 fast:      `LumiNetCallback(teacher)` and `learn.to_fast(bf16=False)`: folded teacher, channels last, the fast loop, fused SGD.
 bf16:      the same in bfloat16. On a CPU without instructions for it this is slower, not faster.
 compiled:  the same with a compiled teacher, `speed='compile'`.
