@@ -23,7 +23,7 @@ from .callback import DistillCallback
 from .ledger import write_atomic
 from .train import make_model
 
-# %% ../nbs/34_ship.ipynb #ee69b21f
+# %% ../nbs/34_ship.ipynb #e12b373c
 def _plain(o):
     "What `json` does not know, in its terms: numbers of numpy and torch, a row of pandas without its empty cells, a recipe, a path"
     if isinstance(o, Path): return str(o)
@@ -36,23 +36,29 @@ def _json(d):
     "`d` as text, or an error that names what cannot be written"
     for k,v in d.items():
         try: json.dumps(v, default=_plain, allow_nan=False)
-        except (TypeError, ValueError) as e: raise InputError(f"config.json cannot hold {k}={v!r}: it takes numbers, text, and lists or mappings of these ({e})") from None
+        except (TypeError, ValueError) as e:
+            raise InputError(f"config.json cannot hold {k}={v!r}: it takes numbers, text, and lists or mappings of these ({e})") from None
     return json.dumps(d, indent=1, default=_plain).encode()
 
-# %% ../nbs/34_ship.ipynb #1195bd52
+# %% ../nbs/34_ship.ipynb #07d8c9b4
 _weights,_forms = 'student.safetensors',('export.pkl','student.onnx','student.pt2')
 
-def _sha(file): return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+def _sha(data): return hashlib.sha256(data).hexdigest()
+
+def _data(model):
+    "The weights of `model` as a file of them holds them"
+    return safetensors.torch.save({k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in model.state_dict().items()})
 
 def _config(folder):
-    "What save_student wrote into `folder`; {} where there is nothing of it"
+    "What save_student wrote into `folder`; no files where there is nothing of it"
     try: cfg = json.loads((folder/'config.json').read_bytes())
-    except (FileNotFoundError, ValueError): return {}
-    return cfg if isinstance(cfg, dict) and 'luminet_fa' in cfg else {}
+    except (FileNotFoundError, ValueError): cfg = None
+    cfg = cfg if isinstance(cfg, dict) and 'luminet_fa' in cfg else {}
+    return {**cfg, 'files': cfg.get('files', {})}
 
 def _strange(folder, cfg):
     "Those of the other forms in `folder` that are not known to be the student's"
-    return [n for n in _forms if (folder/n).exists() and cfg.get('files', {}).get(n)!=_sha(folder/n)]
+    return [n for n in _forms if (folder/n).exists() and cfg['files'].get(n)!=_sha((folder/n).read_bytes())]
 
 def _put(file, data):
     "Write all of `data` at once, or raise"
@@ -60,16 +66,15 @@ def _put(file, data):
 
 def _add_form(file, model):
     "Write into the config beside `file` that it belongs to the student there, if `model` is that student"
-    cfg,weights = _config(file.parent),file.parent/_weights
-    if not weights.exists() or cfg.get('files', {}).get(_weights)!=_sha(weights): return
-    own,kept = model.state_dict(),safetensors.torch.load_file(weights)
-    if own.keys()==kept.keys() and all(torch.equal(own[k].cpu(), v) for k,v in kept.items()):
-        _put(file.parent/'config.json', _json({**cfg, 'files': {**cfg['files'], file.name: _sha(file)}}))
+    cfg = _config(file.parent)
+    if cfg['files'].get(_weights)!=_sha(_data(model)): return
+    cfg['files'][file.name] = _sha(file.read_bytes())
+    _put(file.parent/'config.json', _json(cfg))
 
 # %% ../nbs/34_ship.ipynb #a596afb1
 def _ours(o):
     "Is `o` from this package, or of a class that is derived from one of its classes?"
-    return any(str(m).split('.')[0]==luminet_fa.__name__ for m in (getattr(o, '__module__', ''), *(c.__module__ for c in type(o).__mro__)))
+    return any(str(getattr(c, '__module__', '')).split('.')[0]==luminet_fa.__name__ for c in (o, *type(o).__mro__))
 
 @contextmanager
 def _without_ours(learn):
@@ -93,21 +98,20 @@ def export_learner(
 def _stats(dls):
     "Mean and standard deviation that the loaders normalise with, as lists; None where it is not known"
     ds = getattr(getattr(dls, 'train', None), 'dataset', None)
-    has = lambda o: all(isinstance(getattr(o, k, None), Tensor) for k in ('mean','std'))
-    if has(ds): return [[round(v, 6) for v in o.flatten().tolist()] for o in (ds.mean, ds.std)]
-    norm = first(t for t in getattr(getattr(dls, 'after_batch', None), 'fs', ()) if has(t))
+    if hasattr(ds, 'mean') and hasattr(ds, 'std'): return [[round(v, 6) for v in o.flatten().tolist()] for o in (ds.mean, ds.std)]
+    norm = next((t for t in getattr(getattr(dls, 'after_batch', None), 'fs', ()) if hasattr(t, 'mean') and hasattr(t, 'std')), None)
     return [None,None] if norm is None else [o.flatten().tolist() for o in (norm.mean, norm.std)]
 
-# %% ../nbs/34_ship.ipynb #be76866c
+# %% ../nbs/34_ship.ipynb #92cca1bd
 def _names(o):
     "The names in a vocabulary, a list for each of several; none for None"
     return [] if o is None else [_names(v) if is_listy(v) else str(v) for v in o]
 
 def _vocabs(dls, n_inp):
     "Names of the classes (a list for each target where there are several), and the tokens of each of the `n_inp` inputs"
-    parts = getattr(getattr(dls.train, 'dataset', None), 'tls', ())     # fastai keeps a vocabulary for each input and each target, and gives them out as one
+    parts = getattr(getattr(dls.train, 'dataset', None), 'tls', ())     # inputs and targets; `dls.vocab` is all their vocabularies at once
     if 'vocab' in vars(dls) or not parts: return _names(getattr(dls, 'vocab', None)),()
-    targets = [*(parts[n_inp:] or parts), *getattr(dls.train.after_item, 'fs', ())]   # a language model predicts its own tokens; a mask's codes are in a transform
+    targets = [*(parts[n_inp:] or parts), *getattr(dls.train.after_item, 'fs', ())]   # a language model says what it reads
     names = [v for o in targets if (v := _names(getattr(o, 'vocab', None)))]
     return names[0] if len(names)==1 else names,[_names(getattr(o, 'vocab', None)) for o in parts[:n_inp]]
 
@@ -120,14 +124,14 @@ def _inputs(dls):
     for i,v in zip(inputs, tokens): i.update(dict(vocab=v) if v else {})
     return inputs,classes
 
-# %% ../nbs/34_ship.ipynb #ff069759
+# %% ../nbs/34_ship.ipynb #6cfdfe20
 def _distillation(learn, cb):
     "What `cb`, else the learner's callback, else the note of one that is gone says about the distillation; None where nobody knows"
     cb = first(o for o in learn.cbs if isinstance(o, DistillCallback)) if cb is None else cb
     if cb is None: return getattr(learn, 'distillation', None)
     return dict(loss=re.sub(' at 0x[0-9a-f]+', '', repr(cb.kd_func)), ce_w=cb.ce_w, kd_w=cb.kd_w, warmup=cb.warmup)
 
-# %% ../nbs/34_ship.ipynb #2b1e05ae
+# %% ../nbs/34_ship.ipynb #9842e5f8
 def save_student(
     learn:Learner,    # a trained one
     folder,           # to make, or to write into
@@ -136,18 +140,20 @@ def save_student(
     **info,           # what else to write down: the recipe, its row in the ledger, the source of the data
 )->Path:              # the folder
     "`student.safetensors` and `config.json`"
-    folder,m,old = Path(folder),learn.model,_config(Path(folder))
-    if not old and (folder/'config.json').exists(): raise InputError(f"the config.json in {folder} is something else's: name another folder")
-    data = safetensors.torch.save({k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in m.state_dict().items()})
-    (inputs,vocab),(mean,std) = _inputs(learn.dls),_stats(learn.dls)
-    cfg = dict(arch=arch, network=type(m).__name__, parameters=sum(p.numel() for p in m.parameters()), input=inputs, mean=mean, std=std, vocab=vocab,
-               distillation=_distillation(learn, cb), luminet_fa=luminet_fa.__version__, torch=torch.__version__, files={_weights: hashlib.sha256(data).hexdigest()})
-    if twice := cfg.keys() & info: raise InputError(f"{', '.join(sorted(twice))} in config.json is written by save_student itself: use another name")
-    known = old.get('files', {})
-    if all(old.get(k)==cfg[k] for k in ('vocab','mean','std')) and known.get(_weights)==cfg['files'][_weights]: cfg['files'] = known   # the same student again
-    text = _json(cfg|info)
+    folder,m = Path(folder),learn.model
+    old = _config(folder); known = old['files']
+    if 'luminet_fa' not in old and (folder/'config.json').exists():
+        raise InputError(f"the config.json in {folder} is something else's: name another folder")
+    data,(inputs,vocab),(mean,std) = _data(m),_inputs(learn.dls),_stats(learn.dls)
+    cfg = dict(arch=arch, network=type(m).__name__, parameters=sum(p.numel() for p in m.parameters()), input=inputs, mean=mean, std=std,
+               vocab=vocab, distillation=_distillation(learn, cb), luminet_fa=luminet_fa.__version__, torch=torch.__version__,
+               files={_weights: _sha(data)})
+    if twice := cfg.keys() & info: raise InputError(f"save_student itself writes {', '.join(sorted(twice))}: use another name")
+    same = known.get(_weights)==_sha(data) and all(old[k]==cfg[k] for k in ('vocab','mean','std'))
+    text = _json(dict(cfg, **info, files=known if same else cfg['files']))
     _put(folder/_weights, data); _put(folder/'config.json', text)
-    if left := _strange(folder, cfg): warnings.warn(f"{', '.join(left)} in {folder} may be another student's: push_student leaves it out until it is exported again")
+    if left := _strange(folder, _config(folder)):
+        warnings.warn(f"{', '.join(left)} in {folder} may be another student's: push_student leaves it out until it is exported again")
     return folder
 
 # %% ../nbs/34_ship.ipynb #1ccff8e0
@@ -155,8 +161,9 @@ def _student(folder):
     "The config of the student in `folder`, whose weights are there"
     for n in ('config.json',_weights):
         if not (folder/n).exists(): raise PathError(f"there is no {n} in {folder}: save_student makes it")
-    if not (cfg := _config(folder)): raise InputError(f"the config.json in {folder} was not written by save_student")
-    if cfg.get('files', {}).get(_weights, (now := _sha(folder/_weights)))!=now:
+    cfg,now = _config(folder),_sha((folder/_weights).read_bytes())
+    if 'luminet_fa' not in cfg: raise InputError(f"the config.json in {folder} was not written by save_student")
+    if cfg['files'].get(_weights, now)!=now:
         raise InputError(f"config.json and {_weights} in {folder} are of two students: save the student again")
     return cfg
 
@@ -166,9 +173,11 @@ def load_student(
 )->tuple:                # (module in eval mode, config as a dict)
     "The network that `save_student` kept"
     folder = Path(folder); cfg = _student(folder)
-    if arch is None and cfg['arch'] is None: raise InputError(f"{folder} does not name its network (a {cfg['network']}): pass arch, a module of the same architecture")
-    if arch is None and not (cfg['vocab'] and isinstance(cfg['vocab'][0], str)):
-        raise InputError(f"{folder} names no classes, so the size of {cfg['arch']} is not known: pass arch, a module of the same architecture")
+    sized = cfg['vocab'] and isinstance(cfg['vocab'][0], str)
+    if arch is None and not (cfg['arch'] and sized):
+        why = f"names no classes, so the size of {cfg['arch']} is not known"
+        if not cfg['arch']: why = f"does not name its network (a {cfg['network']})"
+        raise InputError(f"{folder} {why}: pass arch, a module of the same architecture")
     m = make_model(cfg['arch'], len(cfg['vocab'])) if arch is None else deepcopy(arch)
     return load_weights(m, safetensors.torch.load_file(folder/_weights), folder).eval(),cfg
 
@@ -177,10 +186,11 @@ def _ready(model, x):
     "A copy of `model` on the CPU in float32, in eval mode; its inputs and its answer; what both exporters trace with"
     xs = [o.as_subclass(Tensor).detach().cpu() for o in tuplify(x)]
     xs = [o.float() if o.is_floating_point() else o for o in xs]
-    if min(map(len, xs))<2: raise InputError("the example must hold at least two samples, or the size of the batch would be taken for fixed")
+    if min(map(len, xs))<2: raise InputError("the example must hold at least two samples, or the batch's size would be taken for fixed")
     m = deepcopy(model).cpu().float().eval()
     with torch.no_grad(): z = m(*xs)
-    if not isinstance(z, Tensor): raise InputError(f"{type(model).__name__} returns a {type(z).__name__}: wrap it in a module that returns its logits alone")
+    if not isinstance(z, Tensor):
+        raise InputError(f"{type(model).__name__} returns a {type(z).__name__}: wrap it in a module that returns its logits alone")
     zeros,open_ = tuple(torch.zeros_like(o[:2]) for o in xs),torch.export.ShapesCollection()
     for o in zeros: open_[o] = {0: torch.export.Dim('batch', min=1)}
     return m,xs,z,dict(args=zeros, dynamic_shapes=open_)
@@ -188,15 +198,15 @@ def _ready(model, x):
 def _export(model, x, file, rtol, write, read):
     "Put the graph that `write` makes into `file` once what `read` makes of it answers like `model`; the difference"
     file = Path(file); tmp = file.with_name(f'.{os.getpid()}.{file.name}')
-    m,xs,z,traced = _ready(model, x)
     try:
-        try: write(m, tmp, traced)
-        except OSError: raise
-        except Exception as e: raise InputError(f"{type(model).__name__} cannot be made a graph ({str(e).strip().splitlines()[0]}): save_student and export_learner keep it as it is") from e
-        ask = read(tmp)
-        off = max(((ask(*(o[:n] for o in xs))-z[:n]).abs().max()/z.abs().max().clamp(min=1e-12)).item() for n in (len(z), 1))
-        if not off<=rtol: raise InputError(f"{file} would answer differently from the network, by {off:.2g} of the largest logit: it was not written")
+        m,xs,z,traced = _ready(model, x)
+        write(m, tmp, traced)
+        ask,largest = read(tmp),z.abs().max().clamp(min=1e-12)
+        off = max(((ask(*(o[:n] for o in xs))-z[:n]).abs().max()/largest).item() for n in (len(z), 1))
+        if not off<=rtol: raise InputError(f"it would answer differently from the network, by {off:.2g} of the largest logit")
         os.replace(tmp, file)
+    except OSError: raise
+    except Exception as e: raise InputError(f"{file} was not written: {(str(e).strip() or type(e).__name__).splitlines()[0]}") from e
     finally: tmp.unlink(missing_ok=True)
     _add_form(file, model)
     return off
@@ -221,7 +231,8 @@ def export_onnx(
 )->float:             # the difference
     "`model` in `file` for ONNX Runtime, whose answers for the batch and for one sample are checked; inputs `x`, or `x0`, `x1`..."
     try: import onnxruntime as ort, onnxscript
-    except ImportError as e: raise ImportError(f"ONNX needs more packages ({e.name} is missing): pip install onnx onnxruntime onnxscript") from None
+    except ImportError as e:
+        raise ImportError(f"ONNX needs more packages ({e.name} is missing): pip install onnx onnxruntime onnxscript") from None
     n = len(tuplify(x)); names = ['x'] if n==1 else [f'x{i}' for i in range(n)]
     def write(m, f, traced):
         torch.onnx.export(m, f=f, dynamo=True, external_data=False, verbose=False, input_names=names, output_names=['logits'], **traced)
@@ -284,7 +295,7 @@ def model_card(
     if d: lines += [f"Distilled with {d['loss']}, `ce_w={d['ce_w']}`, `kd_w={d['kd_w']}`, `warmup={d['warmup']:.4g}`.", '']
     if row is not None: lines += [f"Ledger: seed {row['seed']}, {row['epochs']} epochs, commit {row['commit']}, {row['hardware']}", '', f"    {row['command']}", '']
     px = f", normalised with mean {cfg['mean']} and standard deviation {cfg['std']} of pixels in 0..1" if cfg['mean'] else ''
-    shapes = ' and '.join('x'.join(map(str, i['shape'])) + ('' if i['dtype']=='float32' else f" ({i['dtype']})") for i in cfg['input'])
+    shapes = ' and '.join('x'.join(map(str, i['shape'])) + f" ({i['dtype']})"*(i['dtype']!='float32') for i in cfg['input'])
     order = ': logits, in the order of `vocab` in config.json' if classes else ' as the network gives it'
     lines += ['## Input', '', f"Batches of {shapes}{px}. Output{order}.", '', '## Limits', '',
               limits or 'Not known: nobody has tried it on other data than those above.', '']

@@ -21,14 +21,15 @@ from .teacher import Teacher, check_logits
 from .data.tensor import TensorDL, share as part_of
 
 # %% ../nbs/24_views.ipynb #9b2703de
-_idle = set(vars(nn.Module()))-{'_parameters','_buffers','_modules','_forward_hooks','_forward_pre_hooks'}   # its mode, and hooks of other events
+_hooks = '_forward_hooks','_forward_pre_hooks'
+_idle = set(vars(nn.Module()))-{'_parameters','_buffers','_modules',*_hooks}   # its mode, and hooks of other events
 
 def _parts(o):
     "The simpler things that `o` is made of, as a pickle would hold them"
     if isinstance(o, (RemovableHandle, weakref.ref)): return []   # a number that torch gave out; something that is not its own
     if isinstance(o, nn.Module) and type(o).__reduce__ is object.__reduce__: return [dict(sorted(vars(o).items()))]
     if isinstance(o, Mapping) and '_parameters' in o:            # of a module: torch numbers its hooks anew in every process
-        return [(k, [*v.values()] if k in ('_forward_hooks','_forward_pre_hooks') else v) for k,v in o.items() if k not in _idle]
+        return [(k, [*v.values()] if k in _hooks else v) for k,v in o.items() if k not in _idle]
     if isinstance(o, (set, frozenset)): return sorted(fingerprint(v, 64) for v in o)
     if isinstance(o, Mapping): return [*o.items()]
     if isinstance(o, (list, tuple)): return [*o]
@@ -37,18 +38,19 @@ def _parts(o):
 
 def _feed(h, o, seen, name):
     "Hash `o` part by part; `seen` numbers the lists and objects that were met before, `name` says where we are"
-    if isinstance(o, (type(None), bool, int, float, complex, str, bytes)): return h.update(f'{type(o).__name__} {o!r};'.encode())
-    if isinstance(o, type) or isinstance(o, FunctionType) and '<' not in o.__qualname__: return h.update(f'{o.__module__}.{o.__qualname__};'.encode())
+    def put(text): h.update(f'{text};'.encode())
+    if isinstance(o, (type(None), bool, int, float, complex, str, bytes)): return put(f'{type(o).__name__} {o!r}')
+    if isinstance(o, type) or isinstance(o, FunctionType) and '<' not in o.__qualname__: return put(f'{o.__module__}.{o.__qualname__}')
     if isinstance(o, Tensor):
-        v = o.detach().cpu().contiguous()
-        h.update(f'{v.dtype} {tuple(v.shape)};'.encode())
+        v = o.detach().cpu().contiguous(); put(f'{v.dtype} {tuple(v.shape)}')
         return h.update(v.reshape(-1).view(torch.uint8).numpy())
-    if id(o) in seen: return h.update(f'#{seen[id(o)][0]};'.encode())
+    if id(o) in seen: return put(f'#{seen[id(o)][0]}')
     if not isinstance(o, (tuple, frozenset)): seen[id(o)] = len(seen),o
     try: parts = _parts(o)
-    except Exception: raise InputError(f"{name} is {o!r}, which has no fingerprint: a changed one could not be told from it; use a function with a name, or a module") from None
-    h.update(f'{type(o).__module__}.{type(o).__qualname__} {len(parts)};'.encode())
-    for p in parts: _feed(h, p, seen, f'{name}.{p[0]}' if isinstance(p, tuple) and p and isinstance(p[0], str) and p[0]!='_modules' else name)
+    except Exception:
+        raise InputError(f"{name.replace('._modules', '')} is {o!r}, and a changed one could not be told from it: use a function with a name, or a module") from None
+    put(f'{type(o).__module__}.{type(o).__qualname__} {len(parts)}')
+    for p in parts: _feed(h, p, seen, f'{name}.{p[0]}' if isinstance(p, tuple) and p and isinstance(p[0], str) else name)
 
 # %% ../nbs/24_views.ipynb #dae13302
 def fingerprint(
