@@ -7,26 +7,81 @@ __all__ = ['export_learner', 'save_student', 'load_student', 'export_program', '
            'push_student']
 
 # %% ../nbs/34_ship.ipynb #1d69d838
-import json, statistics, time
-from contextlib import contextmanager, suppress
+import hashlib, json, os, re, statistics, time, warnings
+from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 import pandas as pd, safetensors.torch, torch
 from torch import nn, Tensor
+from fastcore.all import first, is_listy, tuplify
 from fastai.learner import Learner
 import luminet_fa
 from .core import InputError, PathError
 from .teacher import load_weights
+from .callback import DistillCallback
+from .ledger import write_atomic
 from .train import make_model
 
+# %% ../nbs/34_ship.ipynb #e12b373c
+def _plain(o):
+    "What `json` does not know, in its terms: numbers of numpy and torch, a row of pandas without its empty cells, a recipe, a path"
+    if isinstance(o, Path): return str(o)
+    if is_dataclass(o) and not isinstance(o, type): return asdict(o)
+    if hasattr(o, 'to_dict'): return {str(k): v for k,v in o.to_dict().items() if v==v}
+    if hasattr(o, 'tolist'): return o.tolist()
+    raise TypeError(f"a {type(o).__name__} is none of them")
+
+def _json(d):
+    "`d` as text, or an error that names what cannot be written"
+    for k,v in d.items():
+        try: json.dumps(v, default=_plain, allow_nan=False)
+        except (TypeError, ValueError) as e:
+            raise InputError(f"config.json cannot hold {k}={v!r}: it takes numbers, text, and lists or mappings of these ({e})") from None
+    return json.dumps(d, indent=1, default=_plain).encode()
+
+# %% ../nbs/34_ship.ipynb #07d8c9b4
+_weights,_forms = 'student.safetensors',('export.pkl','student.onnx','student.pt2')
+
+def _sha(data): return hashlib.sha256(data).hexdigest()
+
+def _data(model):
+    "The weights of `model` as a file of them holds them"
+    return safetensors.torch.save({k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in model.state_dict().items()})
+
+def _config(folder):
+    "What save_student wrote into `folder`; no files where there is nothing of it"
+    try: cfg = json.loads((folder/'config.json').read_bytes())
+    except (FileNotFoundError, ValueError): cfg = None
+    cfg = cfg if isinstance(cfg, dict) and 'luminet_fa' in cfg else {}
+    return {**cfg, 'files': cfg.get('files', {})}
+
+def _strange(folder, cfg):
+    "Those of the other forms in `folder` that are not known to be the student's"
+    return [n for n in _forms if (folder/n).exists() and cfg['files'].get(n)!=_sha((folder/n).read_bytes())]
+
+def _put(file, data):
+    "Write all of `data` at once, or raise"
+    if not write_atomic(file, data): raise InputError(f"{file} could not be written")
+
+def _add_form(file, model):
+    "Write into the config beside `file` that it belongs to the student there, if `model` is that student"
+    cfg = _config(file.parent)
+    if cfg['files'].get(_weights)!=_sha(_data(model)): return
+    cfg['files'][file.name] = _sha(file.read_bytes())
+    _put(file.parent/'config.json', _json(cfg))
+
 # %% ../nbs/34_ship.ipynb #a596afb1
+def _ours(o):
+    "Is `o` from this package, or of a class that is derived from one of its classes?"
+    return any(str(getattr(c, '__module__', '')).split('.')[0]==luminet_fa.__name__ for c in (o, *type(o).__mro__))
+
 @contextmanager
 def _without_ours(learn):
     "`learn` without the callbacks and metrics of this package"
-    ours = lambda o: type(getattr(o, 'func', o)).__module__.startswith('luminet_fa') or type(o).__module__.startswith('luminet_fa')
     metrics = learn.metrics
-    with learn.removed_cbs([cb for cb in learn.cbs if ours(cb)]):
-        learn.metrics = [m for m in metrics if not ours(m)]
+    with learn.removed_cbs([cb for cb in learn.cbs if _ours(cb)]):
+        learn.metrics = [m for m in metrics if not _ours(m) and not _ours(getattr(m, 'func', m))]
         try: yield learn
         finally: learn.metrics = metrics
 
@@ -36,6 +91,7 @@ def export_learner(
 )->Path:                     # the file
     "`learn.export` without anything of this package that the student does not need"
     with _without_ours(learn): learn.export(fname)
+    _add_form(learn.path/fname, learn.model)
     return learn.path/fname
 
 # %% ../nbs/34_ship.ipynb #a3e0a332
@@ -46,81 +102,144 @@ def _stats(dls):
     norm = next((t for t in getattr(getattr(dls, 'after_batch', None), 'fs', ()) if hasattr(t, 'mean') and hasattr(t, 'std')), None)
     return [None,None] if norm is None else [o.flatten().tolist() for o in (norm.mean, norm.std)]
 
+# %% ../nbs/34_ship.ipynb #92cca1bd
+def _names(o):
+    "The names in a vocabulary, a list for each of several; none for None"
+    return [] if o is None else [_names(v) if is_listy(v) else str(v) for v in o]
+
+def _vocabs(dls, n_inp):
+    "Names of the classes (a list for each target where there are several), and the tokens of each of the `n_inp` inputs"
+    parts = getattr(getattr(dls.train, 'dataset', None), 'tls', ())     # inputs and targets; `dls.vocab` is all their vocabularies at once
+    if 'vocab' in vars(dls) or not parts: return _names(getattr(dls, 'vocab', None)),()
+    targets = [*(parts[n_inp:] or parts), *getattr(dls.train.after_item, 'fs', ())]   # a language model says what it reads
+    names = [v for o in targets if (v := _names(getattr(o, 'vocab', None)))]
+    return names[0] if len(names)==1 else names,[_names(getattr(o, 'vocab', None)) for o in parts[:n_inp]]
+
+def _inputs(dls):
+    "What a batch holds, without its first dimension; and the names of the classes"
+    b = tuplify(dls.one_batch())
+    xs = b[:getattr(dls, 'n_inp', max(1, len(b)-1))]
+    classes,tokens = _vocabs(dls, len(xs))
+    inputs = [dict(shape=list(x.shape[1:]), dtype=str(x.dtype).removeprefix('torch.')) for x in xs if isinstance(x, Tensor)]
+    for i,v in zip(inputs, tokens): i.update(dict(vocab=v) if v else {})
+    return inputs,classes
+
+# %% ../nbs/34_ship.ipynb #6cfdfe20
+def _distillation(learn, cb):
+    "What `cb`, else the learner's callback, else the note of one that is gone says about the distillation; None where nobody knows"
+    cb = first(o for o in learn.cbs if isinstance(o, DistillCallback)) if cb is None else cb
+    if cb is None: return getattr(learn, 'distillation', None)
+    return dict(loss=re.sub(' at 0x[0-9a-f]+', '', repr(cb.kd_func)), ce_w=cb.ce_w, kd_w=cb.kd_w, warmup=cb.warmup)
+
+# %% ../nbs/34_ship.ipynb #9842e5f8
 def save_student(
     learn:Learner,    # a trained one
     folder,           # to make, or to write into
     arch:str=None,    # name of the network for make_model; None: whoever loads it brings the network
-    **info,           # what else to write down: the recipe, its row in the ledger, the source of the data; JSON-able
+    cb:DistillCallback=None, # what distilled it, where the learner no longer has it: from `fit(cbs=...)`, or removed
+    **info,           # what else to write down: the recipe, its row in the ledger, the source of the data
 )->Path:              # the folder
     "`student.safetensors` and `config.json`"
     folder,m = Path(folder),learn.model
-    folder.mkdir(parents=True, exist_ok=True)
-    sd = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in m.state_dict().items()}
-    safetensors.torch.save_file(sd, folder/'student.safetensors')
-    x,(mean,std) = learn.dls.one_batch()[0],_stats(learn.dls)
-    d = getattr(learn, 'lumi_net', None) or getattr(learn, 'distill', None)
-    kd = None if d is None else dict(loss=repr(d.kd_func), ce_w=d.ce_w, kd_w=d.kd_w, warmup=d.warmup)
-    cfg = dict(arch=arch, network=type(m).__name__, parameters=sum(p.numel() for p in m.parameters()), input=list(x.shape[1:]), mean=mean, std=std,
-               vocab=[str(o) for o in getattr(learn.dls, 'vocab', [])], distillation=kd, luminet_fa=luminet_fa.__version__, torch=torch.__version__, **info)
-    (folder/'config.json').write_text(json.dumps(cfg, indent=1))
+    old = _config(folder); known = old['files']
+    if 'luminet_fa' not in old and (folder/'config.json').exists():
+        raise InputError(f"the config.json in {folder} is something else's: name another folder")
+    data,(inputs,vocab),(mean,std) = _data(m),_inputs(learn.dls),_stats(learn.dls)
+    cfg = dict(arch=arch, network=type(m).__name__, parameters=sum(p.numel() for p in m.parameters()), input=inputs, mean=mean, std=std,
+               vocab=vocab, distillation=_distillation(learn, cb), luminet_fa=luminet_fa.__version__, torch=torch.__version__,
+               files={_weights: _sha(data)})
+    if twice := cfg.keys() & info: raise InputError(f"save_student itself writes {', '.join(sorted(twice))}: use another name")
+    same = known.get(_weights)==_sha(data) and all(old[k]==cfg[k] for k in ('vocab','mean','std'))
+    text = _json(dict(cfg, **info, files=known if same else cfg['files']))
+    _put(folder/_weights, data); _put(folder/'config.json', text)
+    if left := _strange(folder, _config(folder)):
+        warnings.warn(f"{', '.join(left)} in {folder} may be another student's: push_student leaves it out until it is exported again")
     return folder
 
 # %% ../nbs/34_ship.ipynb #1ccff8e0
+def _student(folder):
+    "The config of the student in `folder`, whose weights are there"
+    for n in ('config.json',_weights):
+        if not (folder/n).exists(): raise PathError(f"there is no {n} in {folder}: save_student makes it")
+    cfg,now = _config(folder),_sha((folder/_weights).read_bytes())
+    if 'luminet_fa' not in cfg: raise InputError(f"the config.json in {folder} was not written by save_student")
+    if cfg['files'].get(_weights, now)!=now:
+        raise InputError(f"config.json and {_weights} in {folder} are of two students: save the student again")
+    return cfg
+
 def load_student(
     folder,              # made by save_student
     arch:nn.Module=None, # network for the weights, where the config names none; it is not changed
 )->tuple:                # (module in eval mode, config as a dict)
     "The network that `save_student` kept"
-    folder = Path(folder)
-    for n in ('config.json','student.safetensors'):
-        if not (folder/n).exists(): raise PathError(f"there is no {n} in {folder}")
-    cfg = json.loads((folder/'config.json').read_text())
-    if arch is None and cfg['arch'] is None: raise InputError(f"{folder} does not name its network (a {cfg['network']}): pass arch, a module of the same architecture")
-    if arch is None and not cfg['vocab']: raise InputError(f"{folder} names no classes, so the size of {cfg['arch']} is not known: pass arch, a module of the same architecture")
+    folder = Path(folder); cfg = _student(folder)
+    sized = cfg['vocab'] and isinstance(cfg['vocab'][0], str)
+    if arch is None and not (cfg['arch'] and sized):
+        why = f"names no classes, so the size of {cfg['arch']} is not known"
+        if not cfg['arch']: why = f"does not name its network (a {cfg['network']})"
+        raise InputError(f"{folder} {why}: pass arch, a module of the same architecture")
     m = make_model(cfg['arch'], len(cfg['vocab'])) if arch is None else deepcopy(arch)
-    return load_weights(m, safetensors.torch.load_file(folder/'student.safetensors'), folder).eval(),cfg
+    return load_weights(m, safetensors.torch.load_file(folder/_weights), folder).eval(),cfg
 
 # %% ../nbs/34_ship.ipynb #f08a9180
-def _agree(ask, x, z, file, rtol):
-    "Largest difference between `ask(x)` and `z` as a share of the largest logit, for the batch and for one sample; above `rtol` an error, and no file"
-    off = max(((ask(a)-b).abs().max()/z.abs().max()).item() for a,b in ((x, z), (x[:1], z[:1])))
-    if off<=rtol: return off
-    Path(file).unlink(missing_ok=True)
-    raise InputError(f"{file} answers differently from the network, by {off:.2g} of the largest logit, and was deleted")
-
 def _ready(model, x):
-    "A copy of `model` on the CPU, in eval mode; the example beside it and its logits; what both exporters trace with"
-    m,x = deepcopy(model).cpu().float().eval(),x.as_subclass(Tensor).detach().cpu().float()
-    if len(x)<2: raise InputError("the example must hold at least two samples, or the size of the batch would be taken for fixed")
-    with torch.no_grad(): return m,x,m(x),dict(args=(torch.zeros_like(x[:2]),), dynamic_shapes=({0: torch.export.Dim('batch', min=1)},))
+    "A copy of `model` on the CPU in float32, in eval mode; its inputs and its answer; what both exporters trace with"
+    xs = [o.as_subclass(Tensor).detach().cpu() for o in tuplify(x)]
+    xs = [o.float() if o.is_floating_point() else o for o in xs]
+    if min(map(len, xs))<2: raise InputError("the example must hold at least two samples, or the batch's size would be taken for fixed")
+    m = deepcopy(model).cpu().float().eval()
+    with torch.no_grad(): z = m(*xs)
+    if not isinstance(z, Tensor):
+        raise InputError(f"{type(model).__name__} returns a {type(z).__name__}: wrap it in a module that returns its logits alone")
+    zeros,open_ = tuple(torch.zeros_like(o[:2]) for o in xs),torch.export.ShapesCollection()
+    for o in zeros: open_[o] = {0: torch.export.Dim('batch', min=1)}
+    return m,xs,z,dict(args=zeros, dynamic_shapes=open_)
+
+def _export(model, x, file, rtol, write, read):
+    "Put the graph that `write` makes into `file` once what `read` makes of it answers like `model`; the difference"
+    file = Path(file); tmp = file.with_name(f'.{os.getpid()}.{file.name}')
+    try:
+        m,xs,z,traced = _ready(model, x)
+        write(m, tmp, traced)
+        ask,largest = read(tmp),z.abs().max().clamp(min=1e-12)
+        off = max(((ask(*(o[:n] for o in xs))-z[:n]).abs().max()/largest).item() for n in (len(z), 1))
+        if not off<=rtol: raise InputError(f"it would answer differently from the network, by {off:.2g} of the largest logit")
+        os.replace(tmp, file)
+    except OSError: raise
+    except Exception as e: raise InputError(f"{file} was not written: {(str(e).strip() or type(e).__name__).splitlines()[0]}") from e
+    finally: tmp.unlink(missing_ok=True)
+    _add_form(file, model)
+    return off
 
 # %% ../nbs/34_ship.ipynb #0a30a5e9
 def export_program(
     model:nn.Module,  # the student; it is not changed
-    x:Tensor,         # a batch of its inputs, at least two samples; normalised as in training
+    x,                # a batch of its inputs, a tensor or a tuple of tensors, at least two samples; normalised as in training
     file,             # to write, such as student.pt2
     rtol:float=1e-3,  # largest difference to allow, as a share of the largest logit
 )->float:             # the difference
-    "`model` as a `torch.export` program in `file`, checked"
-    m,x,z,traced = _ready(model, x)
-    torch.export.save(torch.export.export(m, **traced), file)
-    return _agree(torch.export.load(file).module(), x, z, file, rtol)
+    "`model` as a `torch.export` program in `file`, checked for the batch and for one sample"
+    def write(m, f, traced): torch.export.save(torch.export.export(m, **traced), f)
+    return _export(model, x, file, rtol, write, lambda f: torch.export.load(f).module())
 
 # %% ../nbs/34_ship.ipynb #585654e0
 def export_onnx(
     model:nn.Module,  # the student; it is not changed
-    x:Tensor,         # a batch of its inputs, at least two samples; normalised as in training
+    x,                # a batch of its inputs, a tensor or a tuple of tensors, at least two samples; normalised as in training
     file,             # to write, such as student.onnx
     rtol:float=1e-3,  # largest difference to allow, as a share of the largest logit
 )->float:             # the difference
-    "`model` in `file` for ONNX Runtime, checked with it"
+    "`model` in `file` for ONNX Runtime, whose answers for the batch and for one sample are checked; inputs `x`, or `x0`, `x1`..."
     try: import onnxruntime as ort, onnxscript
-    except ImportError as e: raise ImportError(f"ONNX needs more packages ({e.name} is missing): pip install 'luminet_fa[onnx]'") from None
-    m,x,z,traced = _ready(model, x)
-    torch.onnx.export(m, f=file, dynamo=True, external_data=False, verbose=False, input_names=['x'], output_names=['logits'], **traced)
-    s = ort.InferenceSession(str(file), providers=['CPUExecutionProvider'])
-    ask = lambda o: torch.from_numpy(s.run(None, {'x': o.numpy()})[0])
-    return _agree(ask, x, z, file, rtol)
+    except ImportError as e:
+        raise ImportError(f"ONNX needs more packages ({e.name} is missing): pip install onnx onnxruntime onnxscript") from None
+    n = len(tuplify(x)); names = ['x'] if n==1 else [f'x{i}' for i in range(n)]
+    def write(m, f, traced):
+        torch.onnx.export(m, f=f, dynamo=True, external_data=False, verbose=False, input_names=names, output_names=['logits'], **traced)
+    def read(f):
+        s = ort.InferenceSession(str(f), providers=['CPUExecutionProvider'])
+        return lambda *xs: torch.from_numpy(s.run(None, {k: o.numpy() for k,o in zip(names, xs)})[0])
+    return _export(model, x, file, rtol, write, read)
 
 # %% ../nbs/34_ship.ipynb #778bb5e7
 def _seconds(f, n):
@@ -129,20 +248,28 @@ def _seconds(f, n):
     for i in range(n+3): t0 = time.perf_counter(); f(); t.append(time.perf_counter()-t0)
     return statistics.median(t[3:])
 
+@contextmanager
+def _eval_mode(model):
+    "Every part of `model` in eval mode, and afterwards in the mode it was in"
+    was = [(o, o.training) for o in (model.modules() if isinstance(model, nn.Module) else ()) if hasattr(o, 'training')]
+    try:
+        for o,_ in was: o.training = False
+        yield model
+    finally:
+        for o,mode in was: o.training = mode
+
 def compare_networks(
-    networks:dict, # name -> module, which is put into eval mode, or a function of a batch such as an ONNX session
-    x:Tensor,      # a batch of inputs on the CPU
+    networks:dict, # name -> module, which is asked in eval mode, or a function of a batch such as an ONNX session
+    x,             # a batch of inputs on the CPU, a tensor or a tuple of tensors
     files:dict={}, # name -> file, for its size
     n:int=50,      # timed calls of each, >=1
 )->pd.DataFrame:   # a row for each; ms_1: milliseconds for one image; img_s: images per second in a batch
     "Size and speed of several networks, side by side"
-    rows = {}
+    rows,xs = {},tuplify(x)
     for k,m in networks.items():
-        if isinstance(m, nn.Module):
-            with suppress(NotImplementedError): m.eval()   # an exported program is in eval mode for good, and says so
-        with torch.inference_mode(): one,all_ = (_seconds(lambda: m(o), n) for o in (x[:1], x))
+        with torch.inference_mode(), _eval_mode(m): one,all_ = (_seconds(lambda: m(*o), n) for o in ([v[:1] for v in xs], xs))
         p = sum(o.numel() for o in m.parameters()) if isinstance(m, nn.Module) else None
-        rows[k] = dict(parameters=p, kB=round(Path(files[k]).stat().st_size/1e3) if k in files else None, ms_1=round(one*1e3, 3), img_s=round(len(x)/all_))
+        rows[k] = dict(parameters=p, kB=round(Path(files[k]).stat().st_size/1e3) if k in files else None, ms_1=round(one*1e3, 3), img_s=round(len(xs[0])/all_))
     return pd.DataFrame.from_dict(rows, orient='index').astype(dict(parameters='Int64', kB='Int64'))
 
 # %% ../nbs/34_ship.ipynb #faf24f42
@@ -158,37 +285,40 @@ def model_card(
 )->str:                  # Markdown with the Hub's front matter
     "A card for the student"
     if not metrics: raise InputError("a card without a figure helps nobody: measure the student and pass metrics")
-    d = cfg['distillation'] or {}
+    d,v = cfg['distillation'] or {},cfg['vocab']
+    classes = f' and {len(v)} classes' if v and isinstance(v[0], str) else ''
     num = lambda v: f'{v:.4g}' if isinstance(v, float) else str(v)
     lines = ['---', f'license: {licence}', 'library_name: fastai', 'tags: [knowledge-distillation, lumi-net, fastai]', '---', '', f'# {name}', '',
-             f"{cfg['network']} with {cfg['parameters']:,} parameters and {len(cfg['vocab'])} classes" + (f', distilled from {teacher}' if teacher else '') + '.', '',
+             f"{cfg['network']} with {cfg['parameters']:,} parameters{classes}" + (f', distilled from {teacher}' if teacher else '') + '.', '',
              '| measured on ' + data + ' | |', '|---|---|', *[f'| {k} | {num(v)} |' for k,v in metrics.items()], '']
+    if teacher and not d: lines += ['With which loss and weights it was distilled is not recorded.', '']
     if d: lines += [f"Distilled with {d['loss']}, `ce_w={d['ce_w']}`, `kd_w={d['kd_w']}`, `warmup={d['warmup']:.4g}`.", '']
     if row is not None: lines += [f"Ledger: seed {row['seed']}, {row['epochs']} epochs, commit {row['commit']}, {row['hardware']}", '', f"    {row['command']}", '']
     px = f", normalised with mean {cfg['mean']} and standard deviation {cfg['std']} of pixels in 0..1" if cfg['mean'] else ''
-    lines += ['## Input', '', f"Batches of {'x'.join(map(str, cfg['input']))}{px}. Output: logits, in the order of `vocab` in config.json.", '', '## Limits', '',
+    shapes = ' and '.join('x'.join(map(str, i['shape'])) + f" ({i['dtype']})"*(i['dtype']!='float32') for i in cfg['input'])
+    order = ': logits, in the order of `vocab` in config.json' if classes else ' as the network gives it'
+    lines += ['## Input', '', f"Batches of {shapes}{px}. Output{order}.", '', '## Limits', '',
               limits or 'Not known: nobody has tried it on other data than those above.', '']
     return '\n'.join(lines)
 
 # %% ../nbs/34_ship.ipynb #67f23749
-_pushed = ['student.safetensors','config.json','README.md','export.pkl','student.onnx','student.pt2']
-
 def push_student(
-    folder,              # made by save_student; export.pkl, student.onnx and student.pt2 in it are sent along, other files are not
+    folder,              # made by save_student; export.pkl, student.onnx and student.pt2 in it are sent along where they are this student's
     repo:str,            # 'user/name' on the Hub
     card:str,            # from model_card
     private:bool=True,   # hidden from others
     api=None,            # a huggingface_hub.HfApi; None: one with the token you are logged in with
 )->str:                  # address of the repository
-    "Put the student on the Hugging Face Hub: weights, config, card, and the other forms that are there"
-    folder = Path(folder)
-    load = [n for n in ('student.safetensors','config.json') if not (folder/n).exists()]
-    if load: raise PathError(f"there is no {load[0]} in {folder}: save_student makes it")
+    "Put the student on the Hugging Face Hub: weights, config, card, and the other forms that are there; forms of an earlier one go"
+    folder = Path(folder); left = _strange(folder, _student(folder))
+    forms = [n for n in _forms if (folder/n).exists() and n not in left]
     if api is None:
         try: from huggingface_hub import HfApi
-        except ImportError: raise ImportError("the Hub needs one more package: pip install 'luminet_fa[hub]'") from None
+        except ImportError: raise ImportError("the Hub needs one more package: pip install huggingface_hub") from None
         api = HfApi()
-    (folder/'README.md').write_text(card)
+    if left: warnings.warn(f"not sent: {', '.join(left)}, which may be another student's; export it again into {folder}")
+    _put(folder/'README.md', card.encode())
     url = api.create_repo(repo, private=private, exist_ok=True)
-    api.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=_pushed, commit_message='A distilled student')
+    api.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=[_weights, 'config.json', 'README.md', *forms],
+                      delete_patterns=[n for n in _forms if n not in forms], commit_message='A distilled student')
     return str(url)

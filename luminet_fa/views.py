@@ -6,30 +6,60 @@
 __all__ = ['fingerprint', 'ViewCache']
 
 # %% ../nbs/24_views.ipynb #89daf92a
-import hashlib, os, shutil, warnings
+import hashlib, os, shutil, warnings, weakref
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import FunctionType
 import numpy as np, torch
 from torch import nn, Tensor
-from fastcore.basics import patch
+from torch.utils.hooks import RemovableHandle
+from fastcore.basics import patch, tuplify
 from fastai.callback.mixup import MixHandler
 from fastai.imports import progress_bar
 from .core import InputError, check_logits
 from .teacher import Teacher
 from .data.tensor import TensorDL, share as part_of
 
+# %% ../nbs/24_views.ipynb #9b2703de
+_hooks = '_forward_hooks','_forward_pre_hooks'
+_idle = set(vars(nn.Module()))-{'_parameters','_buffers','_modules',*_hooks}   # its mode, and hooks of other events
+
+def _parts(o):
+    "The simpler things that `o` is made of, as a pickle would hold them"
+    if isinstance(o, (RemovableHandle, weakref.ref)): return []   # a number that torch gave out; something that is not its own
+    if isinstance(o, nn.Module) and type(o).__reduce__ is object.__reduce__: return [dict(sorted(vars(o).items()))]
+    if isinstance(o, Mapping) and '_parameters' in o:            # of a module: torch numbers its hooks anew in every process
+        return [(k, [*v.values()] if k in _hooks else v) for k,v in o.items() if k not in _idle]
+    if isinstance(o, (set, frozenset)): return sorted(fingerprint(v, 64) for v in o)
+    if isinstance(o, Mapping): return [*o.items()]
+    if isinstance(o, (list, tuple)): return [*o]
+    if isinstance(o, FunctionType): raise TypeError("a lambda or an inner function")
+    return [[*v] if isinstance(v, Iterator) else v for v in tuplify(o.__reduce_ex__(4))]
+
+def _feed(h, o, seen, name):
+    "Hash `o` part by part; `seen` numbers the lists and objects that were met before, `name` says where we are"
+    def put(text): h.update(f'{text};'.encode())
+    if isinstance(o, (type(None), bool, int, float, complex, str, bytes)): return put(f'{type(o).__name__} {o!r}')
+    if isinstance(o, type) or isinstance(o, FunctionType) and '<' not in o.__qualname__: return put(f'{o.__module__}.{o.__qualname__}')
+    if isinstance(o, Tensor):
+        v = o.detach().cpu().contiguous(); put(f'{v.dtype} {tuple(v.shape)}')
+        return h.update(v.reshape(-1).view(torch.uint8).numpy())
+    if id(o) in seen: return put(f'#{seen[id(o)][0]}')
+    if not isinstance(o, (tuple, frozenset)): seen[id(o)] = len(seen),o
+    try: parts = _parts(o)
+    except Exception:
+        raise InputError(f"{name.replace('._modules', '')} is {o!r}, and a changed one could not be told from it: use a function with a name, or a module") from None
+    put(f'{type(o).__module__}.{type(o).__qualname__} {len(parts)}')
+    for p in parts: _feed(h, p, seen, f'{name}.{p[0]}' if isinstance(p, tuple) and p and isinstance(p[0], str) else name)
+
 # %% ../nbs/24_views.ipynb #dae13302
 def fingerprint(
-    o,          # module, tensor, mapping of names to tensors, or anything with a `repr`
+    o,          # module, tensor, number or text, or lists, mappings and objects of such
     n:int=8,    # hex digits, 1..64
 )->str:         # the first `n` digits of a SHA-256
-    "Short hash of the weights of a module or the values of a tensor"
+    "Short hash of all that decides what `o` computes: tensors, attributes, settings; code by its name"
     h = hashlib.sha256()
-    if isinstance(o, nn.Module): h.update(repr(o).encode()); o = o.state_dict()
-    if isinstance(o, Tensor): o = {'':o}
-    if not isinstance(o, dict): h.update(repr(o).encode()); return h.hexdigest()[:n]
-    for k,v in o.items():
-        v = torch.as_tensor(v).detach().cpu().contiguous()
-        h.update(f'{k} {v.dtype} {tuple(v.shape)}'.encode()); h.update(v.reshape(-1).view(torch.uint8).numpy())
+    _feed(h, o, {}, type(o).__name__)
     return h.hexdigest()[:n]
 
 # %% ../nbs/24_views.ipynb #ce53daff
