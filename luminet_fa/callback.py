@@ -6,7 +6,7 @@
 __all__ = ['DistillCallback', 'LumiNetCallback']
 
 # %% ../nbs/03_callback.ipynb #c7dd01e4
-import warnings
+import re, warnings
 from contextlib import nullcontext
 import torch, matplotlib.pyplot as plt
 from torch import Tensor
@@ -171,6 +171,12 @@ def before_train(self:DistillCallback):
     self._check_weights()
     self._check_data()
     self._teacher.begin_fit(self.learn)
+    self.learn.distillation = self.as_dict()   # stays when the callback goes
+
+@patch
+def as_dict(self:DistillCallback)->dict: # JSON-able
+    "What distils: the loss with its numbers, the weights and the ramp"
+    return dict(loss=re.sub(' at 0x[0-9a-f]+', '', repr(self.kd_func)), ce_w=self.ce_w, kd_w=self.kd_w, warmup=self.warmup)
 
 # %% ../nbs/03_callback.ipynb #e7078f7f
 @patch

@@ -7,7 +7,7 @@ __all__ = ['InputError', 'PathError', 'pick', 'check_logits', 'check_labels', 'e
 
 # %% ../nbs/00_core.ipynb #d32f9ac9
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 import torch
 from torch import nn, Tensor
@@ -62,7 +62,8 @@ def eval_mode(
     "Ask `model` in eval mode and without gradients; afterwards each of its parts is in the mode it was in"
     was = [(m, m.training) for m in model.modules()]
     try:
-        if any(t for _,t in was): model.eval()
+        if any(t for _,t in was):
+            with suppress(NotImplementedError): model.eval()   # an exported program is in eval mode for good, and says so
         with torch.no_grad(): yield model
     finally:
         for m,t in was:

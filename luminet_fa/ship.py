@@ -7,8 +7,8 @@ __all__ = ['export_learner', 'save_student', 'load_student', 'export_program', '
            'push_student']
 
 # %% ../nbs/34_ship.ipynb #1d69d838
-import hashlib, json, os, re, statistics, time, warnings
-from contextlib import contextmanager
+import hashlib, json, os, statistics, time, warnings
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -17,8 +17,9 @@ from torch import nn, Tensor
 from fastcore.all import first, is_listy, tuplify
 from fastai.learner import Learner
 import luminet_fa
-from .core import InputError, PathError
-from .teacher import load_weights
+from .core import InputError, PathError, eval_mode
+from .teacher import norm_stats
+from .weights import load_weights, read_weights
 from .callback import DistillCallback
 from .ledger import write_atomic
 from .train import make_model
@@ -94,14 +95,6 @@ def export_learner(
     _add_form(learn.path/fname, learn.model)
     return learn.path/fname
 
-# %% ../nbs/34_ship.ipynb #a3e0a332
-def _stats(dls):
-    "Mean and standard deviation that the loaders normalise with, as lists; None where it is not known"
-    ds = getattr(getattr(dls, 'train', None), 'dataset', None)
-    if hasattr(ds, 'mean') and hasattr(ds, 'std'): return [[round(v, 6) for v in o.flatten().tolist()] for o in (ds.mean, ds.std)]
-    norm = next((t for t in getattr(getattr(dls, 'after_batch', None), 'fs', ()) if hasattr(t, 'mean') and hasattr(t, 'std')), None)
-    return [None,None] if norm is None else [o.flatten().tolist() for o in (norm.mean, norm.std)]
-
 # %% ../nbs/34_ship.ipynb #92cca1bd
 def _names(o):
     "The names in a vocabulary, a list for each of several; none for None"
@@ -129,7 +122,7 @@ def _distillation(learn, cb):
     "What `cb`, else the learner's callback, else the note of one that is gone says about the distillation; None where nobody knows"
     cb = first(o for o in learn.cbs if isinstance(o, DistillCallback)) if cb is None else cb
     if cb is None: return getattr(learn, 'distillation', None)
-    return dict(loss=re.sub(' at 0x[0-9a-f]+', '', repr(cb.kd_func)), ce_w=cb.ce_w, kd_w=cb.kd_w, warmup=cb.warmup)
+    return cb.as_dict()
 
 # %% ../nbs/34_ship.ipynb #9842e5f8
 def save_student(
@@ -144,7 +137,7 @@ def save_student(
     old = _config(folder); known = old['files']
     if 'luminet_fa' not in old and (folder/'config.json').exists():
         raise InputError(f"the config.json in {folder} is something else's: name another folder")
-    data,(inputs,vocab),(mean,std) = _data(m),_inputs(learn.dls),_stats(learn.dls)
+    data,(inputs,vocab),(mean,std) = _data(m),_inputs(learn.dls),norm_stats(learn.dls) or (None,None)
     cfg = dict(arch=arch, network=type(m).__name__, parameters=sum(p.numel() for p in m.parameters()), input=inputs, mean=mean, std=std,
                vocab=vocab, distillation=_distillation(learn, cb), luminet_fa=luminet_fa.__version__, torch=torch.__version__,
                files={_weights: _sha(data)})
@@ -179,7 +172,7 @@ def load_student(
         if not cfg['arch']: why = f"does not name its network (a {cfg['network']})"
         raise InputError(f"{folder} {why}: pass arch, a module of the same architecture")
     m = make_model(cfg['arch'], len(cfg['vocab'])) if arch is None else deepcopy(arch)
-    return load_weights(m, safetensors.torch.load_file(folder/_weights), folder).eval(),cfg
+    return load_weights(m, read_weights(folder/_weights), folder).eval(),cfg
 
 # %% ../nbs/34_ship.ipynb #f08a9180
 def _ready(model, x):
@@ -188,7 +181,7 @@ def _ready(model, x):
     xs = [o.float() if o.is_floating_point() else o for o in xs]
     if min(map(len, xs))<2: raise InputError("the example must hold at least two samples, or the batch's size would be taken for fixed")
     m = deepcopy(model).cpu().float().eval()
-    with torch.no_grad(): z = m(*xs)
+    with torch.no_grad(): z = m(*(o.clone() for o in xs))        # a network may write into its input
     if not isinstance(z, Tensor):
         raise InputError(f"{type(model).__name__} returns a {type(z).__name__}: wrap it in a module that returns its logits alone")
     zeros,open_ = tuple(torch.zeros_like(o[:2]) for o in xs),torch.export.ShapesCollection()
@@ -202,7 +195,7 @@ def _export(model, x, file, rtol, write, read):
         m,xs,z,traced = _ready(model, x)
         write(m, tmp, traced)
         ask,largest = read(tmp),z.abs().max().clamp(min=1e-12)
-        off = max(((ask(*(o[:n] for o in xs))-z[:n]).abs().max()/largest).item() for n in (len(z), 1))
+        off = max(((ask(*(o[:n].clone() for o in xs))-z[:n]).abs().max()/largest).item() for n in (len(z), 1))
         if not off<=rtol: raise InputError(f"it would answer differently from the network, by {off:.2g} of the largest logit")
         os.replace(tmp, file)
     except OSError: raise
@@ -248,16 +241,6 @@ def _seconds(f, n):
     for i in range(n+3): t0 = time.perf_counter(); f(); t.append(time.perf_counter()-t0)
     return statistics.median(t[3:])
 
-@contextmanager
-def _eval_mode(model):
-    "Every part of `model` in eval mode, and afterwards in the mode it was in"
-    was = [(o, o.training) for o in (model.modules() if isinstance(model, nn.Module) else ()) if hasattr(o, 'training')]
-    try:
-        for o,_ in was: o.training = False
-        yield model
-    finally:
-        for o,mode in was: o.training = mode
-
 def compare_networks(
     networks:dict, # name -> module, which is asked in eval mode, or a function of a batch such as an ONNX session
     x,             # a batch of inputs on the CPU, a tensor or a tuple of tensors
@@ -267,7 +250,7 @@ def compare_networks(
     "Size and speed of several networks, side by side"
     rows,xs = {},tuplify(x)
     for k,m in networks.items():
-        with torch.inference_mode(), _eval_mode(m): one,all_ = (_seconds(lambda: m(*o), n) for o in ([v[:1] for v in xs], xs))
+        with torch.inference_mode(), eval_mode(m) if isinstance(m, nn.Module) else nullcontext(): one,all_ = (_seconds(lambda: m(*o), n) for o in ([v[:1] for v in xs], xs))
         p = sum(o.numel() for o in m.parameters()) if isinstance(m, nn.Module) else None
         rows[k] = dict(parameters=p, kB=round(Path(files[k]).stat().st_size/1e3) if k in files else None, ms_1=round(one*1e3, 3), img_s=round(len(xs[0])/all_))
     return pd.DataFrame.from_dict(rows, orient='index').astype(dict(parameters='Int64', kB='Int64'))
