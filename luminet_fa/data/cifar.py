@@ -6,13 +6,12 @@
 __all__ = ['cifar100_names', 'cifar100_stats', 'load_cifar100', 'cifar_dls']
 
 # %% ../../nbs/21_data.cifar.ipynb #8bc313ad
-import hashlib, os, pickle, tarfile
+import hashlib, os, pickle, tarfile, warnings
 import numpy as np, torch
 from pathlib import Path
-from PIL import Image
-from fastai.imports import progress_bar
 from fastai.data.external import untar_data, URLs
 from ..core import InputError, PathError
+from .store import Report, _bar, _images, read_image
 from .tensor import TensorDataLoaders, hold_out, tensor_dls
 
 # %% ../../nbs/21_data.cifar.ipynb #07b7b558
@@ -49,7 +48,7 @@ class _Named:
         self.file = file
     def __enter__(self): return self
     def __exit__(self, typ, e, tb):
-        if e is None or not isinstance(e, Exception): return False
+        if isinstance(e, InputError) or not isinstance(e, Exception): return False
         if isinstance(e, FileNotFoundError): raise PathError(f"{self.file} is missing: training needs it") from e
         raise InputError(f"{self.file} cannot be read ({typ.__name__}: {str(e)[:120]}): is it truncated or damaged? Fetch it again") from e
 
@@ -73,16 +72,17 @@ def _unpickle(f):
 
 # %% ../../nbs/21_data.cifar.ipynb #91ef397d
 def _read_npz(d):
-    out,vocab = {},cifar100_names
+    out,vocabs = {},[]
     for s in ('train','test'):
         f = d/f'cifar100-{s}.npz'
         with _Named(f), np.load(f, allow_pickle=False) as z:
             out[s] = z['x'],z['y']
-            if 'vocab' in z: vocab = z['vocab'].tolist()
-    return out,vocab
+            if 'vocab' in z: vocabs.append(z['vocab'].tolist())
+    if vocabs and vocabs[0]!=vocabs[-1]: raise InputError(f"{d}: train and test have other class names: a label means two things")
+    return out,vocabs[0] if vocabs else cifar100_names
 
 def _arrays(b):
-    x = np.asarray(b['data'], dtype=np.uint8)
+    x = np.asarray(b['data'])
     return x.reshape(len(x),3,32,32).transpose(0,2,3,1),np.asarray(b['fine_labels'])
 
 # %% ../../nbs/21_data.cifar.ipynb #6055c3ea
@@ -101,32 +101,42 @@ def _read_tar(p):
         for s in ('train','test','meta'): assert s in out, f"no member {s}"
     return out,out.pop('meta')['fine_label_names']
 
-# %% ../../nbs/21_data.cifar.ipynb #38ea2de4
-def _read_image(p, size):
-    with _Named(p), Image.open(p) as im: a = np.asarray(im.convert('RGB'))
-    if size and a.shape!=size: raise InputError(f"{p} is {a.shape[1]}x{a.shape[0]} pixels, the images before it {size[1]}x{size[0]}: all must have one size")
-    return a
+# %% ../../nbs/21_data.cifar.ipynb #74b0034b
+def _check_homes(names, d):
+    "Raise unless the folder of every image, by its name alone, says one class"
+    homes = {}
+    for n in names:
+        s,*at,_ = n.split('/')
+        if not at: raise InputError(f"{d/n} is in no class folder: images belong in {s}/<class>/ or {s}/<superclass>/<class>/")
+        home = homes.setdefault(at[-1], at)
+        if at!=home: raise InputError(f"{d} has two folders called {at[-1]!r}, {'/'.join(home)} and {'/'.join(at)}: rename one")
+    for at in homes.values():
+        for k in range(1, len(at)):
+            if at[:k] in homes.values():
+                raise InputError(f"{d} has images in {'/'.join(at[:k])} and classes below it, such as {'/'.join(at)}: one is no class")
 
-def _read_files(files, size=None):
+# %% ../../nbs/21_data.cifar.ipynb #38ea2de4
+def _read_files(files):
+    "The pictures as one array (N,H,W,3)"
     xs = []
-    for p in progress_bar(files, leave=False, display=len(files)>=1000):
-        xs.append(_read_image(p, size)); size = xs[0].shape
+    for p in _bar(files, len(files)>=1000):
+        with _Named(p): xs.append(np.asarray(read_image(p)[0]))
+        (h,w,_),(h0,w0,_) = xs[-1].shape,xs[0].shape
+        if (h,w)!=(h0,w0): raise InputError(f"{p} is {w}x{h} pixels, the images before it {w0}x{h0}: all must have one size")
     return np.stack(xs)
 
 def _read_folders(d):
-    out,vocab,size = {},None,None
-    for s in ('train','test'):
-        files = sorted(p for p in (d/s).rglob('*') if p.suffix.lower() in ('.png','.jpg','.jpeg','.webp','.bmp'))
-        if not files: raise PathError(f"{d} has no images in {s}/: class folders need both train/ and test/")
-        loose = [p for p in files if p.parent==d/s]
-        if loose: raise InputError(f"{loose[0]} is in no class folder: images belong in {s}/<class>/ or {s}/<superclass>/<class>/")
-        cls = [p.parent.name for p in files]
-        vocab = vocab or sorted(set(cls))
-        new = sorted(set(cls)-set(vocab))
-        if new: raise InputError(f"{d/s} has classes that the training set has not: {new[:5]}")
-        x = _read_files(files, size); size = x.shape[1:]
-        out[s] = x,np.array([vocab.index(c) for c in cls])
-    return out,vocab
+    report = Report()
+    names = {s: [o for o,_ in _images(d/s, s, report)] if (d/s).is_dir() else [] for s in ('train','test')}
+    for s,v in names.items():
+        if not v: raise PathError(f"{d} has no images in {s}/: class folders need both train/ and test/")
+    _check_homes([o for v in names.values() for o in v], d)
+    if report: warnings.warn(f"{d}: {report}")
+    cls = {s: [o.split('/')[-2] for o in v] for s,v in names.items()}
+    vocab = sorted(set(cls['train']))
+    if new:=sorted(set(cls['test'])-set(vocab)): raise InputError(f"{d/'test'} has classes that the training set has not: {new[:5]}")
+    x = _read_files([d/o for v in names.values() for o in v])
+    return {s: (part,np.array([vocab.index(c) for c in cls[s]])) for s,part in zip(names, np.split(x, [len(cls['train'])]))},vocab
 
 # %% ../../nbs/21_data.cifar.ipynb #565125de
 _readers = dict(npz=_read_npz, pickle=_read_pickle, tar=_read_tar, folders=_read_folders)
@@ -142,6 +152,7 @@ def _check(out, vocab, where):
     "What must hold of any copy"
     for s,(x,y) in out.items():
         if x.dtype!=np.uint8 or x.ndim!=4 or x.shape[-1]!=3: raise InputError(f"{where}: {s} images must be uint8 (N,H,W,3), got {x.dtype} {x.shape}")
+        if y.ndim!=1 or y.dtype.kind not in 'iu': raise InputError(f"{where}: {s} labels must be integers (N,), got {y.dtype} {y.shape}")
         if len(x)!=len(y): raise InputError(f"{where}: {s} has {len(x)} images but {len(y)} labels")
         if len(y)==0 or y.min()<0 or y.max()>=len(vocab): raise InputError(f"{where}: {s} labels must be 0..{len(vocab)-1}, got {sorted(set(y.tolist()))[:3]}...")
     tr,te = (set(out[s][1].tolist()) for s in ('train','test'))

@@ -26,7 +26,7 @@ def load_digits_split()->tuple: # x_train uint8 (1442,1,8,8), y_train int64, x_t
 # %% ../../nbs/20_data.digits.ipynb #4fec02b5
 def digits_dls(
     bs:int=64,              # images in a training batch
-    n_train:int=None,       # training images of each class, 1..140; None: all 1,442
+    n_per_class:int=None,   # training images of each class, 1..140; None: all 1,442
     n_in:int=1,             # channels: 1, or 3 equal ones
     val_bs:int=512,         # images in a validation batch
     pad:int=1,              # black border for random crops, pixels; 0 is no crop
@@ -40,10 +40,10 @@ def digits_dls(
     if n_in not in (1,3): raise InputError(f"n_in must be 1 (grey) or 3 (grey, three times), got {n_in}")
     x,y,xv,yv,vocab = load_digits_split()
     if valid_from_train: x,y,xv,yv = hold_out(x, y, valid_from_train)
-    if n_train is not None:
+    if n_per_class is not None:
         most = int(y.bincount().min())
-        if not 1<=n_train<=most: raise InputError(f"n_train is a number of images per class from 1 to {most}, got {n_train}")
-        x,y = (o[rank_in_class(y)<n_train] for o in (x,y))
+        if not 1<=n_per_class<=most: raise InputError(f"n_per_class must be from 1 to {most}, got {n_per_class}")
+        x,y = (o[rank_in_class(y)<n_per_class] for o in (x,y))
     x,xv = (o.repeat(1,n_in,1,1) for o in (x,xv))
     return tensor_dls(x, y, xv, yv, vocab, *(o*n_in for o in digits_stats), bs=bs, val_bs=val_bs, pad=pad, flip=flip,
                       device=device, seed=seed, drop_last=drop_last)

@@ -18,7 +18,7 @@ from fastai.torch_core import default_device
 from fastai.vision.core import imagenet_stats
 from torchvision.transforms.v2 import functional as TF
 from ..core import InputError
-from .store import Store, _cores, read_image
+from .store import Store, _cores, read_image, to_8bit
 from .tensor import SharedDL, TensorData, TensorDataLoaders, hold_out
 
 # %% ../../nbs/22_data.imagenet.ipynb #d3b1c831
@@ -102,7 +102,7 @@ def read(self:Images,
 def _array(o):
     "File, picture, tensor or array as a uint8 array (H,W,3)"
     if isinstance(o, (str,Path)): o = read_image(o)[0]
-    if isinstance(o, Image.Image): o = o.convert('RGB')
+    if isinstance(o, Image.Image): o = to_8bit(o)
     if isinstance(o, torch.Tensor): o = o.cpu().numpy()
     o = np.array(o)
     if o.dtype!=np.uint8: raise InputError(f"images must be uint8 pixels in 0..255, got {o.dtype}: normalisation is the loader's work")

@@ -17,6 +17,7 @@ from fastai.data.all import TfmdDL, DataLoaders, CategoryMap, Category, TensorCa
 from fastai.vision.core import TensorImage, TensorImageBW
 from fastai.losses import CrossEntropyLossFlat
 from ..core import InputError
+from .store import to_8bit
 
 # %% ../../nbs/19_data.tensor.ipynb #1f5c19c1
 def n_views(
@@ -313,7 +314,7 @@ def _one_image(o, shape):
     c,h,w = shape
     if isinstance(o, (str,Path)): o = Image.open(o)
     if isinstance(o, Image.Image):
-        o = o.convert('L' if c==1 else 'RGB')
+        o = to_8bit(o, 'L' if c==1 else 'RGB')
         o = np.array(o if o.size==(w,h) else o.resize((w,h), Image.BICUBIC))
     return as_images(o, shape)
 
@@ -342,15 +343,17 @@ class TensorDataLoaders(DataLoaders):
 # %% ../../nbs/19_data.tensor.ipynb #d17e47ee
 def _labels(y, vocab):
     "Labels as int64: indices, or names that are looked up"
-    if isinstance(y, (torch.Tensor,np.ndarray)) and not np.issubdtype(np.asarray(y).dtype, np.str_): return _check_labels(torch.as_tensor(y), len(vocab))
-    bad = sorted({o for o in y if isinstance(o, str)} - set(vocab))
-    if bad: raise InputError(f"label {bad[0]!r} is not one of the {len(vocab)} classes {list(vocab)[:5]}...")
-    return _check_labels(torch.tensor([vocab.o2i[o] if isinstance(o, str) else int(o) for o in y]), len(vocab))
+    if not isinstance(y, torch.Tensor):
+        bad = sorted({o for o in y if isinstance(o, str)} - set(vocab))
+        if bad: raise InputError(f"label {bad[0]!r} is not one of the {len(vocab)} classes {list(vocab)[:5]}...")
+        y = torch.as_tensor(np.array([vocab.o2i[o] if isinstance(o, str) else o for o in y]))
+    return _check_labels(y, len(vocab))
 
 def _check_labels(y, c, name='y'):
     if y.is_floating_point() or y.dtype==torch.bool: raise InputError(f"{name} must be integer class indices, got {y.dtype}")
+    y = y.long()
     if len(y) and not (0<=y.min() and y.max()<c): raise InputError(f"{name} holds labels {int(y.min())}..{int(y.max())}, but {c} classes have labels 0..{c-1}")
-    return y.long()
+    return y
 
 # %% ../../nbs/19_data.tensor.ipynb #276cd257
 @patch
@@ -362,7 +365,10 @@ def test_dl(self:TensorDataLoaders,
 )->TensorDL:            # not augmented, not shuffled, complete
     "A loader of new images"
     ds,y = self.valid.dataset,None
-    if isinstance(test_items, TensorData): items,y = test_items,test_items.y if with_labels else None
+    if isinstance(test_items, TensorData):
+        items,y = test_items,test_items.y if with_labels else None
+        if y is not None and list(items.vocab)!=list(ds.vocab):
+            raise InputError(f"{items} has other classes than this loader, or another order of them")
     elif with_labels:
         paths = all(isinstance(o, (str,Path)) for o in test_items)
         items,y = (test_items,[Path(o).parent.name for o in test_items]) if paths else test_items
@@ -387,9 +393,15 @@ def set_rng_state(self:TensorDataLoaders,
     (torch.default_generator if self.train.gen is None else self.train.gen).set_state(state.cpu())
 
 # %% ../../nbs/19_data.tensor.ipynb #70ddd9ca
+def _numbers(o, name):
+    "Array or list as a tensor"
+    if isinstance(o, torch.Tensor): return o
+    if (a:=np.asarray(o)).dtype.kind not in 'biuf': raise InputError(f"{name} must hold numbers, got {a.dtype}")
+    return torch.as_tensor(a)
+
 def _check_images(x, y, c, name):
     "Images and labels as tensors, or one clear sentence"
-    x,y = (torch.as_tensor(np.asarray(o)) if not isinstance(o, torch.Tensor) else o for o in (x,y))
+    x,y = _numbers(x, f'x_{name}'),_numbers(y, f'y_{name}')
     if x.dtype!=torch.uint8: raise InputError(f"x_{name} must be uint8 pixels in 0..255, got {x.dtype}")
     if x.ndim!=4: raise InputError(f"x_{name} must have four dimensions (N,C,H,W), got {tuple(x.shape)}")
     if x.shape[-1] in (1,3) and x.shape[1] not in (1,3):
