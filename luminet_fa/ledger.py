@@ -129,7 +129,7 @@ def append_row(
     except InputError as e: why = e
     data = _csv(row, [row])
     kept = _beside(file, data)
-    print(f"{why}. It stays as it is; this row is {f'in {kept}' if kept else 'kept nowhere else'}:\n{data.decode()}", flush=True)
+    print(f"{why}. It stays as it is; this row is {f'in {kept}' if kept else 'nowhere but here'}:\n{data.decode()}", flush=True)
     return False
 
 # %% ../nbs/29_ledger.ipynb #e510d2a3
@@ -231,7 +231,7 @@ def summarise(
     histories=None,# as for Summary
 )->Summary:        # prints as a table and a verdict
     "Mean, spread and verdict over the seeds in `rows`"
-    rows = pd.read_csv(io.StringIO(table_text(rows) or 'recipe')) if isinstance(rows, (str,Path)) else pd.DataFrame(rows)
+    rows = pd.read_csv(io.StringIO(table_text(rows).strip() or 'recipe')) if isinstance(rows, (str,Path)) else pd.DataFrame(rows)
     if not len(rows): raise InputError("no rows to summarise: nothing has run")
     if why := _unlike(newest(rows)): raise InputError(f"these rows are not one comparison: {why}. Choose those that belong together, such as rows.query('epochs==30')")
     return Summary(rows, histories)
