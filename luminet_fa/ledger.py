@@ -120,7 +120,7 @@ def append_row(
 )->bool:      # whether the table now holds the row
     "Add `row` to the table in `file`, atomically, unless it is there; where that fails, keep it beside the table and print it"
     file = _target(file) if os.path.exists(file) else Path(file)
-    row = {k:str(v) for k,v in row.items()}
+    row = {k:'' if v is None else str(v) for k,v in row.items()}
     try:
         with _locked(file):
             new = _with_row(file, row)

@@ -201,7 +201,8 @@ def _load(file):
 def _differ(old, new):
     "What sets settings `new` apart from `old`, as words; '' where nothing does"
     old = {'commit':new['commit'], **old}                                  # the earliest runs do not name theirs
-    return '; '.join(f"{k} {old.get(k)!r} there, {new.get(k)!r} now" for k in {**old, **new} if old.get(k)!=new.get(k))
+    diff = [f"{k} {old.get(k)!r} there, {new.get(k)!r} now" for k in {**old, **new} if old.get(k)!=new.get(k)]
+    return '; '.join(diff[:3] + ([f'and {len(diff)-3} more'] if len(diff)>3 else []))
 
 def _place(plain, settings, kept, fresh=False):
     "`plain`, or that name with an id where a run of other settings has it; and what sets the two apart. `kept` gives the settings in a file"
@@ -519,6 +520,12 @@ def use_teacher(self:Job,
     return runs
 
 # %% ../nbs/31_train.ipynb #d83c55be
+def _check_device(device):
+    "Refuse a device that is not here"
+    if device is None: return
+    try: torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as e: raise InputError(f"device {device!r} cannot be used here: {str(e).splitlines()[0]}") from None
+
 def _check_args(methods, seeds, recipe, device):
     "Everything that can be refused before anything is trained"
     for m in methods:
@@ -528,9 +535,7 @@ def _check_args(methods, seeds, recipe, device):
         if not len(o): raise InputError(f"{n} is empty: give at least one")
     for s in seeds:
         if not (isinstance(s, int) and 0<=s<2**32): raise InputError(f"a seed is a whole number from 0 to 2**32-1, got {s!r}")
-    if device is None: return
-    try: torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as e: raise InputError(f"device {device!r} cannot be used here: {str(e).splitlines()[0]}") from None
+    _check_device(device)
 
 # %% ../nbs/31_train.ipynb #31c0de10
 def _with_settings(r, methods, settings):
