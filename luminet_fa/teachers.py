@@ -82,7 +82,7 @@ def teacher_recipe(
 def _card(job, seed, row, top1):
     "What to say about the teacher of `row`, whose file gives `top1` %"
     keys = 'recipe epochs schedule settings bs lr wd seed best_top1 best_epoch valid_loss ece eval_on dtype hardware torch fastai commit command'.split()
-    return dict(arch=job.recipe.teacher, data='CIFAR-100', n_out=job.dls(0).c, mean=cifar100_stats[0], std=cifar100_stats[1], top1=round(top1, 2), trained_top1=row['top1'],
+    return dict(arch=job.recipe.teacher, data='CIFAR-100', n_out=job.dls(seed).c, mean=cifar100_stats[0], std=cifar100_stats[1], top1=round(top1, 2), trained_top1=row['top1'],
                 published_top1=teachers.get(job.recipe.teacher), date=datetime.now().isoformat(timespec='seconds'), **{k:row[k] for k in keys}, run=job.settings('teacher', seed))
 
 def _teacher_file(job, seed, folder):
@@ -105,8 +105,9 @@ def train_teacher(
     _check_args(['alone'], [seed], r, kwargs.get('device'))
     job = Job(r, path, commit=source_commit(), methods=['teacher'], **kwargs)
     job.check_files([('teacher', seed)])
+    dls = job.dls(seed)
     file = _teacher_file(job, seed, weights)
-    run,dls = job.fit('teacher', seed),job.dls(0)
+    run = job.fit('teacher', seed)
     run['row']['command'] = f"luminet_teacher {r.teacher} --epochs {r.epochs} --schedule {r.schedule} --bs {r.bs} --lr {r.lr:g} --seed {seed} --path DIR {'--bf16' if job.bf16 else '--float32'}"
     job.record(run['row'])
     if job.fresh: _set_aside(file)

@@ -198,9 +198,11 @@ def _load(file):
     except Exception as e: raise InputError(f"{file} cannot be read as a run ({type(e).__name__}): move it away, or start again with fresh") from None
 
 # %% ../nbs/31_train.ipynb #16e856ba
+_later = 'commit','data','size','start_size','milestones'                  # settings that the earliest runs did not write down
+
 def _differ(old, new):
     "What sets settings `new` apart from `old`, as words; '' where nothing does"
-    old = {'commit':new['commit'], **old}                                  # the earliest runs do not name theirs
+    old = {**{k:new[k] for k in _later if k in new}, **old}
     diff = [f"{k} {old.get(k)!r} there, {new.get(k)!r} now" for k in {**old, **new} if old.get(k)!=new.get(k)]
     return '; '.join(diff[:3] + ([f'and {len(diff)-3} more'] if len(diff)>3 else []))
 
@@ -244,13 +246,14 @@ class Job:
     teacher_given:bool=False  # did it come from outside?
     teacher_id:str=None       # short hash of its weights
     teacher_top1:float=None   # its accuracy, %
-    cbs:list=()               # callbacks for every learner, such as a logger
+    cbs:list=()               # callbacks for every learner, such as a logger; they do not count as settings
     commit:str='none'         # of the source tree
     methods:list=()           # that this invocation runs
     given:dict=field(default_factory=dict) # settings of the methods that differ from the recipe's
     _dls:tuple=(None,None)    # seed and loaders, kept between the methods of a seed
     _views:object=None        # the view cache, kept between methods and seeds
     _why:str=''               # what decided for bfloat16, until it has been said
+    _data:dict=field(default_factory=dict, init=False) # number of training images -> hash of the data
 
     def __post_init__(self):
         if self.bf16 is not None: return
@@ -270,6 +273,11 @@ def images(self:Job,
     "How many images a method trains on"
     return self.n_train or (0 if method=='teacher' else self.recipe.images)
 
+def _data_hash(dls):
+    "Short hash of all images and labels; of pictures in a store their sizes, and three of them"
+    def images(x): return dict(x=x) if isinstance(x, torch.Tensor) else {'hw':x.hw, **{f'{i}':x[i] for i in (0, len(x)//2, len(x)-1)}}
+    return fingerprint([fingerprint(dict(images(o.dataset.x), y=o.dataset.y)) for o in dls.loaders])
+
 @patch
 def dls(self:Job,
     seed:int,              # of order and augmentation
@@ -283,6 +291,7 @@ def dls(self:Job,
     if self._dls[0]!=key:
         self._dls = key,share_dls(make_dls(self.recipe, self.path, seed, self.device, self.valid_from_train, key[1]))
         self._loader0 = self._dls[1].rng_state()
+        self._data[key[1]] = _data_hash(self._dls[1])
     self._dls[1].set_rng_state(self._loader0)
     return self._dls[1]
 
@@ -312,7 +321,7 @@ def settings(self:Job,
     method:str, # or 'teacher'
     seed:int,   # of the run
 )->dict:        # name -> number or text
-    "All that decides the result of one run; JSON-able"
+    "All that decides the result of one run; JSON-able. `data` is a hash, once `dls` has loaded them"
     r,t = self.recipe,method=='teacher'
     own = {} if t else r.method(method)
     commit = luminet_fa.__version__ if self.commit=='none' else self.commit    # a wheel has no commit
@@ -320,7 +329,8 @@ def settings(self:Job,
         schedule=r.schedule, lr=own.get('lr', r.teacher_lr if t else r.lr), wd=r.teacher_wd if t else r.wd, valid_from_train=self.valid_from_train,
         n_train=self.images(method), dtype='bf16' if self.bf16 else 'float32', teacher=None if t or method=='alone' else self.teacher_id,
         **{k:v for k,v in own.items() if k!='lr'}, **(dict(cache=1) if self.cache and not t and method!='alone' else {}), **({} if r.optimiser=='sgd' else dict(opt=r.optimiser)),
-        **(dict(sync=1) if self.sync and method=='luminet' else {}), commit=commit)
+        **(dict(sync=1) if self.sync and method=='luminet' else {}), **(dict(size=r.size, start_size=r.start_size) if r.size else {}),
+        **(dict(milestones=[*r.milestones]) if r.schedule=='paper' else {}), commit=commit, data=self._data.get(self.images(method)))
 
 # %% ../nbs/31_train.ipynb #31c0de02
 @patch(as_prop=True)
@@ -387,6 +397,7 @@ def fit(self:Job,
     seed:int,   # of weights and data
 )->dict:        # weights, settings, row and history of the finished run
     "Run one method with one seed, from the start, from its checkpoint, or not at all"
+    self.dls(seed, method)                                                 # other data are other settings
     s = self.settings(method, seed)
     (done,why),(ckpt,other) = (self._place(method, seed, e) for e in ('safetensors','ckpt'))
     name = f'{method}, seed {seed}'
@@ -408,15 +419,15 @@ def fit(self:Job,
 
 # %% ../nbs/31_train.ipynb #d6b63717
 def _comparable(settings):
-    "The part of a run's settings that is known before there is a teacher, and stays with another commit"
-    return {k:v for k,v in settings.items() if k not in ('teacher','commit')}
+    "The part of a run's settings that is known before data and teacher are, and stays with another commit"
+    return {k:v for k,v in settings.items() if k not in ('teacher','commit','data')}
 
 @patch
 def state(self:Job,
     method:str, # or 'teacher'
     seed:int,   # of the run
 )->str:         # 'done', 'begun' or 'open'
-    "How far a run with these settings is, whoever teaches it and from whichever commit it is"
+    "How far a run with these settings is, whatever its data, its teacher and its commit"
     want = _comparable(self.settings(method, seed))
     for word,ext in dict(done='safetensors', begun='ckpt').items():
         if any(_comparable(_load(f)['settings'])==want for f in self.folder.glob(f'{method}-s{seed}*.{ext}')): return word
@@ -449,7 +460,7 @@ def row(self:Job,
     top1 = 100*h['accuracy']
     dl = learn.dls.train
     n = (len(dl)*dl.bs if dl.drop_last else dl.n)*s['epochs']
-    shared = 'recipe method arch seed epochs schedule bs lr wd dtype valid_from_train teacher commit'.split()
+    shared = 'recipe method arch seed epochs schedule bs lr wd dtype valid_from_train teacher'.split()+[*_later]
     return dict(date=datetime.now().isoformat(timespec='seconds'), **{k:s[k] for k in ('recipe','method')}, teacher=self.recipe.teacher,
         student='' if s['method']=='teacher' else self.recipe.student, **{k:s[k] for k in ('seed','epochs','schedule','bs','lr','wd')},
         settings=' '.join(f'{k}={v}' if isinstance(v, str) else f'{k}={v:.6g}' for k,v in s.items() if k not in shared and k!='n_train'), n_train=len(learn.dls.train.dataset),
@@ -502,6 +513,13 @@ def _named(self:Job, teacher):
     tfm = input_map(m) if name.startswith('timm:') else None      # torchvision's take any size, and the statistics of ours
     return m if tfm is None else Teacher(m, teacher_tfm=tfm)
 
+def _teacher_hash(t):
+    "Short hash of a teacher's weights, and of what a `Teacher` does besides asking them"
+    h,tfm,cm = fingerprint(getattr(t, 'module', t)),getattr(t, 'tfm', None),getattr(t, 'class_map', None)
+    if tfm is None and cm is None: return h
+    how = fingerprint(tfm) if isinstance(tfm, torch.nn.Module) else getattr(tfm, '__qualname__', type(tfm).__name__)   # a repr would hold an address
+    return fingerprint((h, how, cm if cm is None else cm.tolist()))
+
 @patch
 def use_teacher(self:Job,
     teacher=None, # what load_teacher takes; for ImageNet also 'published' (torchvision's weights) or 'timm:NAME'; None: train one with seed 0
@@ -515,7 +533,7 @@ def use_teacher(self:Job,
         self.teacher = teacher if isinstance(teacher, Teacher) else load_teacher(teacher, arch=make_model(self.recipe.teacher, dls.c), device=dls.device)
     except (safetensors.SafetensorError, pickle.UnpicklingError, EOFError) as e:
         raise InputError(f"the teacher {teacher} cannot be read ({type(e).__name__}: {e})") from None
-    self.teacher_id = fingerprint(getattr(self.teacher, 'module', self.teacher))
+    self.teacher_id = _teacher_hash(self.teacher)
     self.teacher_top1 = 100*check_teacher(self.teacher, dls.valid.new(rank=0, world=1), progress=False, expected=None if runs else self._expected(), n=2000 if self.recipe.data=='imagenet' and not runs else None)
     return runs
 
