@@ -26,10 +26,15 @@ from luminet_fa.core import one_line_errors
 from luminet_fa.ledger import source_commit, hardware, table_text
 from luminet_fa.recipes import recipes, teachers
 from luminet_fa.teachers import read_card, teacher_recipe, train_teacher
-from luminet_fa.train import Job, _comparable
+from luminet_fa.train import Job, _load
 
 FIRST = ['resnet32x4', 'wrn_40_2', 'resnet56', 'vgg13', 'resnet110', 'ResNet50']
 METHODS = ['luminet', 'kd', 'alone']
+
+
+def comparable(settings):
+    "The part of a run's settings that is known before data and teacher are, and that another commit does not change"
+    return {k: v for k, v in settings.items() if k not in ('data', 'teacher', 'commit')}
 
 
 class OutOfTime(Exception): "Not the result of a fault: the next epoch would end after the deadline"
@@ -66,8 +71,8 @@ class Campaign:
 
     def weights(self, name):
         "The teacher of this campaign's settings, from whichever commit; None where there is none"
-        want = _comparable(self.job(self.fit_to(teacher_recipe(name)), 'teacher').settings('teacher', 0))
-        return next((f for f in sorted((self.out/'weights').glob(f'{name}-s0*.safetensors')) if _comparable(read_card(f).get('run', {})) == want), None)
+        want = comparable(self.job(self.fit_to(teacher_recipe(name)), 'teacher').settings('teacher', 0))
+        return next((f for f in sorted((self.out/'weights').glob(f'{name}-s0*.safetensors')) if comparable(read_card(f).get('run', {})) == want), None)
 
     def rows(self):
         "What there is to do: (kind, recipe, method, seed)"
@@ -79,8 +84,11 @@ class Campaign:
     def state(self, kind, r, m, s):
         taught = self.weights(r.teacher)
         if kind == 'student' and not taught: return 'waits for its teacher'
-        st = self.job(r, m).state(m, s)
-        return 'begun' if st == 'done' and not taught else st
+        j = self.job(r, m)
+        want = comparable(j.settings(m, s))
+        for word, ext in (('done', 'safetensors'), ('begun', 'ckpt')):
+            if any(comparable(_load(f)['settings']) == want for f in j.folder.glob(f'{m}-s{s}*.{ext}')): return word if taught else 'begun'
+        return 'open'
 
     def run(self, kind, r, m, s):
         print(f'{r.name} {m} seed {s}', flush=True)

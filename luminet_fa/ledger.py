@@ -151,7 +151,9 @@ def hardware(
     "The machine, for a table"
     device = torch.device(device)
     if device.type=='cuda': return torch.cuda.get_device_name(device)
-    try: cpu = next(l.split(':',1)[1].strip() for l in Path('/proc/cpuinfo').read_text(errors='replace').splitlines() if l.startswith('model name'))
+    try:
+        lines = Path('/proc/cpuinfo').read_text(errors='replace').splitlines()
+        cpu = next(l.split(':',1)[1].strip() for l in lines if l.startswith('model name'))
     except (OSError, StopIteration): cpu = platform.processor() or platform.machine()
     return f'{cpu}, {torch.get_num_threads()} threads'
 
@@ -166,8 +168,9 @@ def newest(
     rows = pd.DataFrame(rows).reset_index(drop=True)
     rows = rows.reindex(columns=[*dict.fromkeys([*rows, *_keys, 'seed', 'date'])])
     for c in ('settings','date'): rows[c] = rows[c].astype(object).fillna('').astype(str)
-    rows['processes'] = rows.processes.fillna(1).astype(int)                                             # the earliest rows do not say: one
-    rows['opt'] = rows.opt.astype(object).fillna(rows.settings.str.extract(r'\bopt=(\w+)')[0]).fillna('sgd')  # shared by all methods, although it stands among the settings
+    rows['processes'] = rows.processes.fillna(1).astype(int)                # the earliest rows do not say: one
+    opt = rows.settings.str.extract(r'\bopt=(\w+)')[0].fillna('sgd')        # all methods share it, although it stands among the settings
+    rows['opt'] = rows.opt.astype(object).fillna(opt)
     rows['settings'] = rows.settings.str.replace(r' ?\bopt=\w+', '', regex=True).str.strip()
     return rows.sort_values('date', kind='stable').drop_duplicates([*_keys,'seed'], keep='last').sort_index()
 
@@ -233,8 +236,10 @@ def summarise(
     "Mean, spread and verdict over the seeds in `rows`"
     rows = pd.read_csv(io.StringIO(table_text(rows).strip() or 'recipe')) if isinstance(rows, (str,Path)) else pd.DataFrame(rows)
     if not len(rows): raise InputError("no rows to summarise: nothing has run")
-    if why := _unlike(newest(rows)): raise InputError(f"these rows are not one comparison: {why}. Choose those that belong together, such as rows.query('epochs==30')")
-    return Summary(rows, histories)
+    s = Summary(rows, histories)
+    if why := _unlike(s.rows):
+        raise InputError(f"these rows are not one comparison: {why}. Choose those that belong together, such as rows.query('epochs==30')")
+    return s
 
 # %% ../nbs/29_ledger.ipynb #d865da30
 @patch

@@ -43,9 +43,11 @@ def read_card(
 )->dict:  # empty where the file carries none
     "The card in `file`"
     try:
+        with open(file, 'rb'): pass                       # what the system cannot read is an OSError that names the file
         with safetensors.safe_open(file, 'pt') as f: return json.loads((f.metadata() or {}).get('card', '{}'))
     except FileNotFoundError: raise PathError(f"no teacher at {file}") from None
-    except (safetensors.SafetensorError, ValueError, OSError) as e: raise InputError(f"{file} cannot be read as safetensors ({type(e).__name__}): is it truncated?") from None
+    except (safetensors.SafetensorError, ValueError) as e:
+        raise InputError(f"{file} cannot be read as safetensors ({type(e).__name__}): is it truncated?") from None
 
 # %% ../nbs/32_teachers.ipynb #73aea4df
 def verify_teacher(
@@ -146,8 +148,9 @@ def luminet_teacher(
     "Train one of the benchmark's teachers on CIFAR-100 and keep it with a card, or check one"
     with _program(path, check, weights, out, ledger, fresh=fresh):
         if check: return _check_file(check, path, name, device)
-        file = train_teacher(teacher_recipe(name, epochs, schedule, bs, lr), path, weights, seed, out=out, fresh=fresh, ledger=ledger, device=device, bf16=_precision(bf16, float32),
-                             verbose=2, bars=sys.stdout.isatty())
+        file = train_teacher(teacher_recipe(name, epochs, schedule, bs, lr), path, weights, seed, out=out, fresh=fresh, ledger=ledger,
+                             device=device, bf16=_precision(bf16, float32), verbose=2, bars=sys.stdout.isatty())
     card = read_card(file)
     pub = card['published_top1']
-    print(f"{file}: {card['top1']:.2f} %, ECE {card['ece']:.3f}" + (f" (published: {pub} %, 240 epochs, step decay, best epoch)" if pub else ''))
+    pub = f' (published: {pub} %, 240 epochs, step decay, best epoch)' if pub else ''
+    print(f"{file}: {card['top1']:.2f} %, ECE {card['ece']:.3f}{pub}")

@@ -6,7 +6,7 @@
 __all__ = ['make_model', 'distill_cbs', 'make_dls', 'Checkpoint', 'Job', 'run_recipe', 'luminet_distill']
 
 # %% ../nbs/31_train.ipynb #0acd941e
-import hashlib, io, json, pickle, platform, random, sys, time
+import io, json, pickle, platform, random, sys, time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -195,7 +195,8 @@ def _load(file):
         return kept
     except (FileNotFoundError, NotADirectoryError): return None
     except OSError: raise
-    except Exception as e: raise InputError(f"{file} cannot be read as a run ({type(e).__name__}): move it away, or start again with fresh") from None
+    except Exception as e:
+        raise InputError(f"{file} cannot be read as a run ({type(e).__name__}): move it away, or start again with fresh") from None
 
 # %% ../nbs/31_train.ipynb #16e856ba
 _later = 'commit','data','size','start_size','milestones'                  # settings that the earliest runs did not write down
@@ -207,8 +208,8 @@ def _differ(old, new):
     return '; '.join(diff[:3] + ([f'and {len(diff)-3} more'] if len(diff)>3 else []))
 
 def _place(plain, settings, kept, fresh=False):
-    "`plain`, or that name with an id where a run of other settings has it; and what sets the two apart. `kept` gives the settings in a file"
-    own = plain.with_stem(f"{plain.stem}-{hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]}")
+    "`plain`, or a name with an id where `plain` has other settings, as `kept` reads them; and what sets the two apart"
+    own = plain.with_stem(f'{plain.stem}-{fingerprint(str(settings))}')
     if own.exists(): return own,''
     try: old = kept(plain)
     except InputError:
@@ -304,7 +305,8 @@ def folder(self:Job)->Path:
 @patch
 def _place(self:Job, method, seed, ext):
     "Where a run keeps its file, and why that is not the plain name"
-    return _place(self.folder/f'{method}-s{seed}.{ext}', self.settings(method, seed), lambda o: (_load(o) or {}).get('settings'), self.fresh)
+    def kept(f): return (_load(f) or {}).get('settings')
+    return _place(self.folder/f'{method}-s{seed}.{ext}', self.settings(method, seed), kept, self.fresh)
 
 @patch
 def file(self:Job,
@@ -405,7 +407,9 @@ def fit(self:Job,
     elif res:=_load(done): self._say(f'{name}: finished before, taken from {done}'); return res
     state = None if self.fresh else _load(ckpt)
     if state: self._say(f"{name}: goes on after epoch {len(state['history'])}, from {ckpt}")
-    elif why or other: self._say(f'{name}: {self.folder}/{method}-s{seed} has other settings ({why or other}), so this run is kept as {(done if why else ckpt).stem}')
+    elif why or other:
+        own = done if why else ckpt
+        self._say(f'{name}: {self.folder}/{method}-s{seed} has other settings ({why or other}), so this run is kept as {own.stem}')
     if self._why: self._say(f'training in bfloat16 ({self._why}); --float32 or bf16=False to train in float32')
     self._why = ''
     learn = self.learner(method, seed)
@@ -416,22 +420,6 @@ def fit(self:Job,
     weights = {k:v.detach().cpu().contiguous() for k,v in learn.model.state_dict().items()}
     if processes()[0]==0 and write_atomic(done, safetensors.torch.save(weights, {k:json.dumps(v) for k,v in res.items()})): ckpt.unlink(missing_ok=True)
     return dict(weights=weights, **res)
-
-# %% ../nbs/31_train.ipynb #d6b63717
-def _comparable(settings):
-    "The part of a run's settings that is known before data and teacher are, and stays with another commit"
-    return {k:v for k,v in settings.items() if k not in ('teacher','commit','data')}
-
-@patch
-def state(self:Job,
-    method:str, # or 'teacher'
-    seed:int,   # of the run
-)->str:         # 'done', 'begun' or 'open'
-    "How far a run with these settings is, whatever its data, its teacher and its commit"
-    want = _comparable(self.settings(method, seed))
-    for word,ext in dict(done='safetensors', begun='ckpt').items():
-        if any(_comparable(_load(f)['settings'])==want for f in self.folder.glob(f'{method}-s{seed}*.{ext}')): return word
-    return 'open'
 
 # %% ../nbs/31_train.ipynb #1aa13bce
 _ece = ExpectedCalibrationError().name
@@ -475,7 +463,7 @@ def row(self:Job,
 @patch(as_prop=True)
 def tables(self:Job)->list: # of paths
     "Where rows go: this folder's table and, where one was named, the ledger's"
-    tracked = f"{self.recipe.data}{'-trials' if self.valid_from_train else ''}.csv"     # what was measured for choosing never stands among results
+    tracked = f"{self.recipe.data}{'-trials' if self.valid_from_train else ''}.csv"    # what was measured for choosing is no result
     return [Path(self.out)/'results.csv'] + ([Path(self.ledger)/tracked] if self.ledger else [])
 
 @patch
@@ -485,7 +473,8 @@ def record(self:Job,
     "Put `row` into the tables"
     if processes()[0]: return
     for f in self.tables: append_row(f, row)
-    self._say(f"{row['method']:8} seed {row['seed']}: {row['top1']:.2f} % (best {row['best_top1']:.2f} in epoch {row['best_epoch']}), {row['seconds']:.0f} s")
+    best = f"best {row['best_top1']:.2f} in epoch {row['best_epoch']}"
+    self._say(f"{row['method']:8} seed {row['seed']}: {row['top1']:.2f} % ({best}), {row['seconds']:.0f} s")
 
 @patch
 def check_files(self:Job,
@@ -515,10 +504,11 @@ def _named(self:Job, teacher):
 
 def _teacher_hash(t):
     "Short hash of a teacher's weights, and of what a `Teacher` does besides asking them"
-    h,tfm,cm = fingerprint(getattr(t, 'module', t)),getattr(t, 'tfm', None),getattr(t, 'class_map', None)
+    tfm,cm = getattr(t, 'tfm', None),getattr(t, 'class_map', None)
+    h = fingerprint(getattr(t, 'module', t))
     if tfm is None and cm is None: return h
-    how = fingerprint(tfm) if isinstance(tfm, torch.nn.Module) else getattr(tfm, '__qualname__', type(tfm).__name__)   # a repr would hold an address
-    return fingerprint((h, how, cm if cm is None else cm.tolist()))
+    how = fingerprint(tfm) if isinstance(tfm, torch.nn.Module) else getattr(tfm, '__qualname__', '')    # a repr would hold an address
+    return fingerprint((h, how, str(cm)))
 
 @patch
 def use_teacher(self:Job,
@@ -542,7 +532,8 @@ def _check_device(device):
     "Refuse a device that is not here"
     if device is None: return
     try: torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as e: raise InputError(f"device {device!r} cannot be used here: {str(e).splitlines()[0]}") from None
+    except (RuntimeError, AssertionError) as e:
+        raise InputError(f"device {device!r} cannot be used here: {str(e).splitlines()[0]}") from None
 
 def _check_args(methods, seeds, recipe, device):
     "Everything that can be refused before anything is trained"
@@ -689,10 +680,12 @@ def luminet_distill(
 ):
     "Distil by a recipe: teacher, student alone, KD and LumiNet over several seeds"
     if list: return _show_list()
-    kw = dict(teacher=teacher, opt=opt, teacher_epochs=pretrain, out=out, fresh=fresh, ledger=ledger, device=device, compile=compile, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
+    kw = dict(teacher=teacher, opt=opt, teacher_epochs=pretrain, out=out, fresh=fresh, ledger=ledger, device=device,
+              compile=compile, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
               verbose=(1 if recipe=='digits' else 2) if verbose is None else verbose, bars=sys.stdout.isatty())
     with _program(path, teacher, out, ledger, cache, fresh=fresh):
-        res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule, settings=_settings(set), bf16=_precision(bf16, float32), **kw)
+        res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule,
+                         settings=_settings(set), bf16=_precision(bf16, float32), **kw)
     if processes()[0]: return
     print(f'\n{res}\n\nfigure: {res.file}\nrows: {Path(out)/"results.csv"}')
     r = get_recipe(recipe)
