@@ -90,6 +90,8 @@ def _locked(file):
     try: yield
     finally: lock.release()
 
+
+# %% ../nbs/29_ledger.ipynb #1ba06ebf
 def _csv(cols, rows):
     "A table as bytes"
     buf = io.StringIO(newline='')
@@ -129,7 +131,7 @@ def append_row(
     except InputError as e: why = e
     data = _csv(row, [row])
     kept = _beside(file, data)
-    print(f"{why}. It stays as it is; this row is {f'in {kept}' if kept else 'nowhere but here'}:\n{data.decode()}", flush=True)
+    print(f"{why}. It stays as it is; this row is {f'in {kept}' if kept else 'nowhere but here'}:\n{data.decode().strip()}", flush=True)
     return False
 
 # %% ../nbs/29_ledger.ipynb #e510d2a3
@@ -137,7 +139,7 @@ def source_commit(
     here=None, # a folder; None: the package's own
 )->str:        # such as '1a2b3c4' or '1a2b3c4-dirty'; 'none' outside a source tree
     "Short hash of the commit that `here` is checked out from"
-    def git(*a): return subprocess.run(['git','-C',str(here or Path(luminet_fa.__file__).parent),*a], capture_output=True, text=True, check=True).stdout.strip()
+    def git(*a): return subprocess.run(['git','-C',str(here or Path(luminet_fa.__file__).parent),*a], capture_output=True, text=True, errors='replace', check=True).stdout.strip()
     try:
         git('ls-files','--error-unmatch','__init__.py')
         dirty = git('status','--porcelain','-uno','--',':/',':(top,exclude)results')
