@@ -18,10 +18,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
+warnings.filterwarnings('always', message='.*could not be written')
 import numpy as np, torch
 from luminet_fa.analysis import VariantLoss, class_correlation, penultimate
 from luminet_fa.callback import DistillCallback
-from luminet_fa.ledger import append_row, hardware, source_commit, write_atomic
+from luminet_fa.core import one_line_errors
+from luminet_fa.ledger import append_row, hardware, source_commit, table_text, write_atomic
 from luminet_fa.metrics import reliability_bins
 from luminet_fa.recipes import get_recipe
 from luminet_fa.teacher import load_teacher
@@ -77,14 +79,16 @@ def run_fits(a):
     cmd = f"python bench/analysis.py fits --path DIR --teacher {teacher_name(a)} --recipe {a.recipe} --epochs {a.epochs} --holdout {a.holdout}" + (f' --seed {a.seed}' if a.seed else '') \
           + (f' --images {a.images}' if a.images else '') + (' --bf16' if a.bf16 else '') + (' --cache FOLDER' if a.cache else '')
     names, known = a.fits or list(todo), {}
+    tables = [Path(a.out)/'fits.csv'] + ([Path(a.save)/f'{base.data}-analysis.csv'] if a.save else [])
+    for f in tables: table_text(f, missing=True)                     # what cannot be read is told of before anything is trained
     for i, n in enumerate(names):
         exps, method, s, changes = todo[n]
         r = replace(base, methods={method: s}, **changes)
-        j = VariantJob(r, a.path, Path(a.out)/n, True, device=a.device, bf16=a.bf16, cache=a.cache, valid_from_train=a.holdout, n_train=a.images,
+        j = VariantJob(r, a.path, Path(a.out)/n, device=a.device, bf16=a.bf16, cache=a.cache, valid_from_train=a.holdout, n_train=a.images,
                        verbose=0, bars=False, commit=source_commit(), methods=[method], **known)
         if not known: j.use_teacher(a.teacher); known = {k: getattr(j, k) for k in ('teacher', 'teacher_id', 'teacher_top1', 'teacher_given')}
         row = dict(j.fit(method, a.seed)['row'], command=cmd, experiments=exps, fit=n)
-        for f in [Path(a.out)/'fits.csv'] + ([Path(a.save)/f'{r.data}-analysis.csv'] if a.save else []): append_row(f, row)
+        for f in tables: append_row(f, row)
         print(f"[{i+1}/{len(names)}] {n:28} {row['top1']:.2f} %, {row['seconds']:.0f} s", flush=True)
 
 
@@ -117,7 +121,7 @@ def run_students(a):
                 commit=source_commit(), hardware=hardware(dls.device), command=f'python bench/analysis.py students --path DIR --teacher {teacher_name(a)} --recipe {r.name} --seed {a.seed} --run FOLDER')
     buf = io.BytesIO(); np.savez_compressed(buf, meta=np.array(json.dumps(meta)), **out)
     dest = Path(a.save or a.out)/f'{r.data}-students.npz'
-    if not write_atomic(dest, buf.getvalue()): sys.exit(1)
+    if not write_atomic(dest, buf.getvalue()): sys.exit(f'error: {dest} could not be written')
     print(dest, f'{len(buf.getvalue())/1e3:.0f} kB')
 
 
@@ -142,7 +146,8 @@ def main():
     p.add_argument('--mini', action='store_true', help='one epoch on 512 images')
     a = p.parse_args()
     if a.mini: a.epochs, a.images, a.holdout, a.out = 1, 512, 1, a.out+'-mini'
-    (run_fits if a.what == 'fits' else run_students)(a)
+    with one_line_errors(a.path, a.teacher, a.out, a.save, a.run, a.cache, interrupted='the same command goes on from the last finished epoch'):
+        (run_fits if a.what == 'fits' else run_students)(a)
 
 
 if __name__ == '__main__': main()

@@ -7,27 +7,34 @@
     python bench/campaign.py --path DIR --epochs 60 --bs 512 --minutes 30
 
 The rows, in this order: the teachers, resnet32x4 and wrn_40_2 first; then for each pair whose teacher is there the student by LumiNet,
-by KD and alone, resnet32x4 -> resnet8x4 first; then the same with the next seed. A row that is finished is never run again; one that was
-begun goes on from its last epoch. A run stops after the epoch behind which the next one would not fit into the time.
+by KD and alone, resnet32x4 -> resnet8x4 first; then the same with the next seed. A row that is finished is never run again, also by a later
+commit; one that was begun by the same commit goes on from its last epoch. A run stops after the epoch behind which the next one would not fit into the time.
 
 Everything lies under --out: checkpoints, weights, a table of the rows (results.csv), teachers as float16 with their cards (weights/). With
 --ledger results the rows go into the tracked table as well. The table is printed last.
 """
-import argparse, sys, time, warnings
+import argparse, io, sys, time, warnings
 from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
+warnings.filterwarnings('always', message='.*could not be written')
 import pandas as pd, torch
 from fastai.callback.core import Callback
-from luminet_fa.ledger import source_commit, hardware
+from luminet_fa.core import one_line_errors
+from luminet_fa.ledger import source_commit, hardware, table_text
 from luminet_fa.recipes import recipes, teachers
-from luminet_fa.teachers import teacher_recipe, train_teacher
-from luminet_fa.train import Job
+from luminet_fa.teachers import read_card, teacher_recipe, train_teacher
+from luminet_fa.train import Job, _load
 
 FIRST = ['resnet32x4', 'wrn_40_2', 'resnet56', 'vgg13', 'resnet110', 'ResNet50']
 METHODS = ['luminet', 'kd', 'alone']
+
+
+def comparable(settings):
+    "The part of a run's settings that is known before data and teacher are, and that another commit does not change"
+    return {k: v for k, v in settings.items() if k not in ('data', 'teacher', 'commit')}
 
 
 class OutOfTime(Exception): "Not the result of a fault: the next epoch would end after the deadline"
@@ -46,13 +53,13 @@ class Deadline(Callback):
 
 class Campaign:
     def __init__(self, a):
-        self.a, self.out, self.at = a, Path(a.out), time.monotonic()+60*a.minutes
+        self.a, self.out, self.at, self.commit = a, Path(a.out), time.monotonic()+60*a.minutes, source_commit()
         self.names = a.teachers or [t for t in FIRST if t in teachers]
         self.pairs = a.pairs or sorted((r.name for r in recipes.values() if r.data == 'cifar100' and 'KD' in r.published), key=lambda n: (FIRST.index(recipes[n].teacher), n != 'cifar100/resnet32x4-resnet8x4'))
 
     def job_args(self):
         a = self.a
-        return dict(out=self.out, resume=True, ledger=a.ledger, device=a.device, bf16=a.bf16, verbose=1, bars=False, cbs=[Deadline(self.at)], n_train=a.images)
+        return dict(out=self.out, ledger=a.ledger, device=a.device, bf16=a.bf16, verbose=1, bars=False, cbs=[Deadline(self.at)], n_train=a.images)
 
     def fit_to(self, r):
         "Recipe `r` at this campaign's length and batch size; the rates grow with the batch"
@@ -60,7 +67,12 @@ class Campaign:
         own = {m: {**s, **({'lr': s['lr']*k} if 'lr' in s else {})} for m,s in r.methods.items()}
         return replace(r, epochs=self.a.epochs, teacher_epochs=self.a.epochs, schedule=self.a.schedule, bs=int(r.bs*k), lr=r.lr*k, teacher_lr=r.teacher_lr*k, methods=own)
 
-    def weights(self, name): return self.out/'weights'/f'{name}-s0.safetensors'
+    def job(self, r, m): return Job(r, self.a.path, commit=self.commit, methods=[m], cache=self.a.cache, **self.job_args())
+
+    def weights(self, name):
+        "The teacher of this campaign's settings, from whichever commit; None where there is none"
+        want = comparable(self.job(self.fit_to(teacher_recipe(name)), 'teacher').settings('teacher', 0))
+        return next((f for f in sorted((self.out/'weights').glob(f'{name}-s0*.safetensors')) if comparable(read_card(f).get('run', {})) == want), None)
 
     def rows(self):
         "What there is to do: (kind, recipe, method, seed)"
@@ -70,24 +82,28 @@ class Campaign:
                 for m in METHODS: yield 'student', self.fit_to(recipes[p]), m, s
 
     def state(self, kind, r, m, s):
-        j = Job(r, out=self.out)
-        if kind == 'student' and not self.weights(r.teacher).exists(): return 'waits for its teacher'
-        if j.file(m, s, 'safetensors').exists() and (kind == 'student' or self.weights(r.teacher).exists()): return 'done'
-        return 'begun' if j.file(m, s, 'ckpt').exists() else 'open'
+        taught = self.weights(r.teacher)
+        if kind == 'student' and not taught: return 'waits for its teacher'
+        j = self.job(r, m)
+        want = comparable(j.settings(m, s))
+        for word, ext in (('done', 'safetensors'), ('begun', 'ckpt')):
+            if any(comparable(_load(f)['settings']) == want for f in j.folder.glob(f'{m}-s{s}*.{ext}')): return word if taught else 'begun'
+        return 'open'
 
     def run(self, kind, r, m, s):
         print(f'{r.name} {m} seed {s}', flush=True)
         if kind == 'teacher':
-            c = train_teacher(r, self.a.path, self.out/'weights', s, **self.job_args())
+            c = read_card(train_teacher(r, self.a.path, self.out/'weights', s, **self.job_args()))
             return print(f"  {c['arch']} as float16: {c['top1']:.2f} % (published {c['published_top1']})", flush=True)
-        j = Job(r, self.a.path, commit=source_commit(), methods=[m], cache=self.a.cache, **self.job_args())
+        j = self.job(r, m)
+        j.check_files([(m, s)])
         j.use_teacher(self.weights(r.teacher))
         j.record(j.fit(m, s)['row'])
 
     def table(self):
         f = self.out/'results.csv'
         if not f.exists(): return print('no row is finished yet')
-        d = pd.read_csv(f)
+        d = pd.read_csv(io.StringIO(table_text(f)))
         print(d['recipe method seed epochs schedule bs lr top1 best_top1 teacher_top1 ece seconds img_s dtype hardware'.split()].to_string(index=False))
 
     def go(self):
@@ -125,9 +141,10 @@ def main():
     a = p.parse_args()
     if a.mini: a.epochs, a.images, a.seeds, a.teachers, a.pairs, a.out = 2, 512, [0], ['resnet32'], ['cifar100/resnet32-resnet8'], a.out+'-mini'
     c = Campaign(a)
-    if a.plan: return c.plan()
-    print(hardware(a.device or ('cuda' if torch.cuda.is_available() else 'cpu')), '| torch', torch.__version__, flush=True)
-    c.go()
+    with one_line_errors(a.path, a.out, a.ledger, a.cache, interrupted='the same command goes on from the last finished epoch'):
+        if a.plan: return c.plan()
+        print(hardware(a.device or ('cuda' if torch.cuda.is_available() else 'cpu')), '| torch', torch.__version__, flush=True)
+        c.go()
 
 
 if __name__ == '__main__': main()

@@ -4,7 +4,7 @@
     t = time_side_by_side(dict(ours=f, theirs=g), n=200)    # seconds, medians, alternating
     add_row('loss.csv', dict(**machine_info(), shape='64x100', ours_ms=t['ours']*1e3))
 """
-import csv, datetime, functools, os, platform, statistics, subprocess, time
+import datetime, functools, os, platform, statistics, subprocess, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -106,16 +106,6 @@ def batches(dl):
 
 def add_row(csv_name, row):
     "Append the dict `row` to bench/results/`csv_name`; new columns are added at the end, earlier rows leave them empty"
-    RESULTS.mkdir(exist_ok=True)
-    p, old, cols = RESULTS/csv_name, [], []
-    if p.exists():
-        with p.open(newline='') as f:
-            r = csv.DictReader(f); old, cols = list(r), list(r.fieldnames or [])
-    new = [k for k in row if k not in cols]
-    if p.exists() and not new:
-        with p.open('a', newline='') as f: csv.DictWriter(f, cols, lineterminator='\n').writerow(row)
-    else:
-        with p.open('w', newline='') as f:
-            w = csv.DictWriter(f, cols + new, restval='', lineterminator='\n')
-            w.writeheader(); w.writerows(old + [row])
-    return p
+    from luminet_fa.ledger import append_row
+    append_row(RESULTS/csv_name, row)
+    return RESULTS/csv_name

@@ -7,18 +7,16 @@ __all__ = ['read_ledger', 'compare', 'compare_table', 'provenance', 'paired_tabl
            'plot_published']
 
 # %% ../nbs/40_results.cifar100.ipynb #e429aec6
-import textwrap
+import io, textwrap
 from dataclasses import replace
 import numpy as np, pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from .core import InputError
-from .ledger import paired, _names, _colors, _pm
+from .core import InputError, PathError
+from .ledger import newest, paired, table_text, _keys, _protocol, _names, _colors, _pm
 from .recipes import recipes
 
 # %% ../nbs/40_results.cifar100.ipynb #4cd96edc
-_protocol = ['recipe','schedule','opt','epochs','bs','wd','n_train','dtype','eval_on','processes','teacher_top1']
-_keys = [*_protocol,'method','lr','settings']
 _numbers = ['seed','epochs','bs','lr','wd','n_train','top1','best_top1','best_epoch','seconds','teacher_top1']
 _text = ['recipe','schedule','dtype','eval_on','method','settings','date','hardware','commit','command']
 
@@ -27,10 +25,9 @@ def read_ledger(
     file, # CSV with the columns that luminet_distill writes
 )->pd.DataFrame: # one row per run, accuracies in %
     "The rows of a results table, checked"
-    try: rows = pd.read_csv(file, dtype={k:str for k in _text}, index_col=False)
-    except pd.errors.EmptyDataError: rows = pd.DataFrame()
-    except FileNotFoundError: raise InputError(f"{file} does not exist: tables of results are in the source tree, not in the installed package") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError) as e: raise InputError(f"{file} is not a table of results: {e}") from None
+    try: text = table_text(file)
+    except PathError: raise PathError(f"{file} does not exist: tables of results are in the source tree, not in the installed package") from None
+    rows = pd.read_csv(io.StringIO(text.strip() or 'recipe'), dtype={k:str for k in _text}, index_col=False)
     if not len(rows): raise InputError(f"{file} has no rows: nothing has run")
     if lack := [c for c in dict.fromkeys(_text+_numbers) if c not in rows]: raise InputError(f"{file} lacks the columns {', '.join(lack)}")
     for c in _numbers:
@@ -43,13 +40,9 @@ def read_ledger(
 # %% ../nbs/40_results.cifar100.ipynb #90981b75
 def _runs(rows, test=True):
     "Rows measured on the test set, or those that were not; of repeated runs the newest"
-    rows = pd.DataFrame(rows).fillna({'settings':''}).reset_index(drop=True)
-    rows['processes'] = (rows.processes if 'processes' in rows else pd.Series(1, rows.index)).fillna(1).astype(int)     # the earliest rows do not say: one
-    if 'top5' not in rows: rows['top5'] = np.nan                                                          # ImageNet's rows have it
-    rows['opt'] = rows.settings.str.extract(r'\bopt=(\w+)')[0].fillna('sgd').to_numpy()                  # shared by the methods of a comparison, although it stands among the settings
-    rows['settings'] = rows.settings.str.replace(r' ?\bopt=\w+', '', regex=True).str.strip()
-    rows = rows[(rows.eval_on=='test')==test].sort_values('date', kind='stable')
-    return rows.drop_duplicates([*_keys,'seed'], keep='last').sort_index()
+    rows = newest(rows)
+    if 'top5' not in rows: rows['top5'] = np.nan                          # ImageNet's rows have it
+    return rows[(rows.eval_on=='test')==test]
 
 def _order(m): return ([*_names, m].index(m), str(m))
 

@@ -19,7 +19,7 @@ from .ledger import source_commit, write_atomic
 from .models.cifar import cifar_model, cifar_models
 from .recipes import Recipe, teachers
 from .teacher import load_teacher, check_teacher
-from .train import Job, _check_args, _precision
+from .train import Job, _check_args, _check_device, _place, _precision, _program, _set_aside
 
 # %% ../nbs/32_teachers.ipynb #23701591
 def save_teacher(
@@ -43,9 +43,11 @@ def read_card(
 )->dict:  # empty where the file carries none
     "The card in `file`"
     try:
+        with open(file, 'rb'): pass                       # what the system cannot read is an OSError that names the file
         with safetensors.safe_open(file, 'pt') as f: return json.loads((f.metadata() or {}).get('card', '{}'))
     except FileNotFoundError: raise PathError(f"no teacher at {file}") from None
-    except Exception as e: raise InputError(f"{file} cannot be read as safetensors ({type(e).__name__}): is it truncated?") from None
+    except (safetensors.SafetensorError, ValueError) as e:
+        raise InputError(f"{file} cannot be read as safetensors ({type(e).__name__}): is it truncated?") from None
 
 # %% ../nbs/32_teachers.ipynb #73aea4df
 def verify_teacher(
@@ -79,11 +81,18 @@ def teacher_recipe(
     return Recipe(f'cifar100/{name}', 'cifar100', name, name, dict(alone={}), opt='nesterov', epochs=epochs, teacher_epochs=epochs, schedule=schedule, bs=bs, lr=lr, teacher_lr=lr, seeds=(0,),
                   source='the benchmark trains its teachers as its students', published=dict(teacher=teachers[name]) if name in teachers else {})
 
-def _card(job, row, top1):
+def _card(job, seed, row, top1):
     "What to say about the teacher of `row`, whose file gives `top1` %"
     keys = 'recipe epochs schedule settings bs lr wd seed best_top1 best_epoch valid_loss ece eval_on dtype hardware torch fastai commit command'.split()
-    return dict(arch=job.recipe.teacher, data='CIFAR-100', n_out=job.dls(0).c, mean=cifar100_stats[0], std=cifar100_stats[1], top1=round(top1, 2), trained_top1=row['top1'],
-                published_top1=teachers.get(job.recipe.teacher), date=datetime.now().isoformat(timespec='seconds'), **{k:row[k] for k in keys})
+    return dict(arch=job.recipe.teacher, data='CIFAR-100', n_out=job.dls(seed).c, mean=cifar100_stats[0], std=cifar100_stats[1], top1=round(top1, 2), trained_top1=row['top1'],
+                published_top1=teachers.get(job.recipe.teacher), date=datetime.now().isoformat(timespec='seconds'), **{k:row[k] for k in keys}, run=job.settings('teacher', seed))
+
+def _teacher_file(job, seed, folder):
+    "Where the teacher of a job goes: the plain name, or one with an id where a teacher of other settings has that"
+    def kept(f): return read_card(f).get('run', dict(run='not on its card')) if f.exists() else None
+    file,why = _place(Path(folder)/f'{job.recipe.teacher}-s{seed}.safetensors', job.settings('teacher', seed), kept, job.fresh)
+    if why: job._say(f'{folder}/{job.recipe.teacher}-s{seed} has other settings ({why}), so this teacher is kept as {file.stem}')
+    return file
 
 # %% ../nbs/32_teachers.ipynb #a4142171
 def train_teacher(
@@ -91,24 +100,33 @@ def train_teacher(
     path=None,        # folder of CIFAR-100; None: fastai downloads it
     weights='weights',# folder of the file and the card
     seed:int=0,       # of weights and data
-    **kwargs,         # fields of Job: `out`, `resume`, `ledger`, `device`, `bf16`, `verbose`, `bars`, ...
-)->dict:              # the card
+    **kwargs,         # fields of Job: `out`, `fresh`, `ledger`, `device`, `bf16`, `verbose`, `bars`, ...
+)->Path:              # the file, whose card read_card gives
     "Train a teacher, keep it, and measure what was kept"
     r = recipe if isinstance(recipe, Recipe) else teacher_recipe(recipe)
     _check_args(['alone'], [seed], r, kwargs.get('device'))
     job = Job(r, path, commit=source_commit(), methods=['teacher'], **kwargs)
-    run,dls = job.fit('teacher', seed),job.dls(0)
+    job.check_files([('teacher', seed)])
+    dls = job.dls(seed)
+    file = _teacher_file(job, seed, weights)
+    run = job.fit('teacher', seed)
     run['row']['command'] = f"luminet_teacher {r.teacher} --epochs {r.epochs} --schedule {r.schedule} --bs {r.bs} --lr {r.lr:g} --seed {seed} --path DIR {'--bf16' if job.bf16 else '--float32'}"
     job.record(run['row'])
-    file = save_teacher(run['weights'], Path(weights)/f'{r.teacher}-s{seed}.safetensors', dict(arch=r.teacher))
+    if job.fresh: _set_aside(file)
+    save_teacher(run['weights'], file, dict(arch=r.teacher, run=run['settings']))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')                   # a poor accuracy goes into the card
         top1 = verify_teacher(file, dls)[1]
-    card = _card(job, run['row'], top1)
-    save_teacher(run['weights'], file, card)
-    return card
+    return save_teacher(run['weights'], file, _card(job, seed, run['row'], top1))
 
 # %% ../nbs/32_teachers.ipynb #eeb5e415
+def _check_file(file, path, name, device):
+    "Measure a file of weights, and print what is claimed beside it"
+    _check_device(device)
+    top1,claim = verify_teacher(file, cifar_dls(path, device=device), name, progress=sys.stdout.isatty())[1:]
+    print(f"{file}: {top1:.2f} %" + ('' if claim is None else f" ({claim:.2f} % claimed)"))
+
+# %% ../nbs/32_teachers.ipynb #639edb36
 @call_parse
 def luminet_teacher(
     name:str,            # network: resnet32x4, wrn_40_2, resnet56, vgg13, resnet110, ResNet50, or another of the CIFAR networks
@@ -121,21 +139,18 @@ def luminet_teacher(
     check:str=None,      # do not train: measure this file of weights against its card or the published figure
     weights:str='weights', # folder for the float16 file and its card
     out:str='runs',      # folder for checkpoints and table
-    resume:bool=False,   # continue what is unfinished in the output folder
+    fresh:bool=False,    # start again: what the folders hold of this very run is set aside
     ledger:str=None,     # folder of tracked tables that get the row as well
     device:str=None,     # cpu, cuda, cuda:1 (default: a GPU where there is one)
     bf16:bool=False,     # train in bfloat16 (default: where the machine has instructions for it, except for digits)
     float32:bool=False,  # train in float32
 ):
     "Train one of the benchmark's teachers on CIFAR-100 and keep it with a card, or check one"
-    try:
-        if check:
-            dls = cifar_dls(path, device=device)
-            top1,claim = verify_teacher(check, dls, name, progress=sys.stdout.isatty())[1:]
-            return print(f"{check}: {top1:.2f} %" + ('' if claim is None else f" ({claim:.2f} % claimed)"))
-        card = train_teacher(teacher_recipe(name, epochs, schedule, bs, lr), path, weights, seed, out=out, resume=resume, ledger=ledger, device=device, bf16=_precision(bf16, float32),
-                             verbose=2, bars=sys.stdout.isatty())
-    except (ValueError, TypeError, FileNotFoundError, OSError) as e: sys.exit(f'error: {e}')
-    except KeyboardInterrupt: sys.exit('interrupted: the same command with --resume goes on from the last finished epoch')
+    with _program(path, check, weights, out, ledger, fresh=fresh):
+        if check: return _check_file(check, path, name, device)
+        file = train_teacher(teacher_recipe(name, epochs, schedule, bs, lr), path, weights, seed, out=out, fresh=fresh, ledger=ledger,
+                             device=device, bf16=_precision(bf16, float32), verbose=2, bars=sys.stdout.isatty())
+    card = read_card(file)
     pub = card['published_top1']
-    print(f"{weights}/{name}-s{seed}.safetensors: {card['top1']:.2f} %, ECE {card['ece']:.3f}" + (f" (published: {pub} %, 240 epochs, step decay, best epoch)" if pub else ''))
+    pub = f' (published: {pub} %, 240 epochs, step decay, best epoch)' if pub else ''
+    print(f"{file}: {card['top1']:.2f} %, ECE {card['ece']:.3f}{pub}")

@@ -6,10 +6,12 @@
 __all__ = ['make_model', 'distill_cbs', 'make_dls', 'Checkpoint', 'Job', 'run_recipe', 'luminet_distill']
 
 # %% ../nbs/31_train.ipynb #0acd941e
-import io, json, platform, random, sys, time
+import io, json, pickle, platform, random, sys, time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 import fastai, numpy as np, pandas as pd, torch, torch.distributed as dist
 import safetensors.torch
@@ -23,13 +25,13 @@ from fastai.callback.progress import ProgressCallback
 from fastai.callback import fp16, schedule
 from fastai.metrics import accuracy, top_k_accuracy
 from fastai.torch_core import default_device, get_model, set_seed
-from .core import InputError, pick
+from .core import InputError, one_line_errors, pick
 from .callback import DistillCallback, LumiNetCallback
 from .data.cifar import cifar_dls
 from .data.digits import digits_dls
 from .data.imagenet import imagenet_dls
 from .distributed import processes, share_dls, shared_ctx
-from .ledger import write_atomic, append_row, source_commit, hardware, Summary, summarise
+from .ledger import write_atomic, append_row, table_text, source_commit, hardware, Summary
 from .losses import KDLoss, DKDLoss, LSKDLoss
 from .metrics import ExpectedCalibrationError
 from .models.cifar import cifar_model, cifar_models
@@ -50,7 +52,7 @@ def make_model(
     if name.startswith('cnn'): return small_model(name, n_out=n_out)
     if name in cifar_models: return cifar_model(name, n_out)
     try: return imagenet_model(name, n_out)
-    except ValueError as e: raise InputError(f"{e}; for CIFAR there are {', '.join(cifar_models)}") from None
+    except InputError as e: raise InputError(f"{e}; for CIFAR there are {', '.join(cifar_models)}") from None
 
 # %% ../nbs/31_train.ipynb #9903959f
 _losses = dict(kd=KDLoss, dkd=DKDLoss, lskd=LSKDLoss)
@@ -117,7 +119,7 @@ class Checkpoint(Callback):
     order = 65 # after Recorder (50) and progress (60): their rows are done
     def __init__(self,
         file,          # where to keep the checkpoint
-        settings:dict, # that must be the same on resume
+        settings:dict, # of the run, kept with it
         state=None,    # a checkpoint to go on from
         seed:int=0,    # of a run from the start
         loader=None,   # state of the loader's generator at the start of such a run
@@ -181,30 +183,46 @@ def after_epoch(self:Checkpoint):
     write_atomic(self.file, buf.getvalue())
 
 # %% ../nbs/31_train.ipynb #51a904ba
-def _same(old, new, file):
-    "Refuse to continue `file` when its settings `old` are not `new`"
-    diff = [f"{k} {old.get(k)!r} there, {new.get(k)!r} now" for k in {**old, **new} if old.get(k)!=new.get(k)]
-    if diff: raise InputError(f"cannot resume {file}: {'; '.join(diff)}. Give the settings it was started with, or start afresh without resume")
+def _load(file):
+    "What a run left in `file`, a checkpoint or a finished run; None where there is no such file"
+    try:
+        with open(file, 'rb'): pass
+        if file.suffix=='.ckpt': kept = torch.load(file, map_location='cpu', weights_only=True)
+        else:
+            with safetensors.safe_open(file, 'pt') as f:
+                kept = dict(weights={k:f.get_tensor(k) for k in f.keys()}, **{k:json.loads(v) for k,v in f.metadata().items()})
+        kept['settings']                                                   # a KeyError where this is no run
+        return kept
+    except (FileNotFoundError, NotADirectoryError): return None
+    except OSError: raise
+    except Exception as e:
+        raise InputError(f"{file} cannot be read as a run ({type(e).__name__}): move it away, or start again with fresh") from None
 
 # %% ../nbs/31_train.ipynb #16e856ba
-def _load_ckpt(file, settings):
-    "The checkpoint in `file`, None where there is none"
-    if not Path(file).exists(): return None
-    try: state = torch.load(file, map_location='cpu', weights_only=True)
-    except Exception as e: raise InputError(f"the checkpoint {file} cannot be read ({type(e).__name__}): delete it, or start afresh without resume") from None
-    _same(state['settings'], settings, file)
-    return state
+_later = 'commit','data','size','start_size','milestones'                  # settings that the earliest runs did not write down
+
+def _differ(old, new):
+    "What sets settings `new` apart from `old`, as words; '' where nothing does"
+    old = {**{k:new[k] for k in _later if k in new}, **old}
+    diff = [f"{k} {old.get(k)!r} there, {new.get(k)!r} now" for k in {**old, **new} if old.get(k)!=new.get(k)]
+    return '; '.join(diff[:3] + ([f'and {len(diff)-3} more'] if len(diff)>3 else []))
+
+def _place(plain, settings, kept, fresh=False):
+    "`plain`, or a name with an id where `plain` has other settings, as `kept` reads them; and what sets the two apart"
+    own = plain.with_stem(f'{plain.stem}-{fingerprint(str(settings))}')
+    if own.exists(): return own,''
+    try: old = kept(plain)
+    except InputError:
+        if fresh: return own,'it cannot be read'
+        raise
+    why = '' if old is None else _differ(old, settings)
+    return (own if why else plain),why
 
 # %% ../nbs/31_train.ipynb #b99431e0
-def _load_done(file, settings):
-    "What a finished run left in `file`: weights, row, history; None where there is none"
-    if not Path(file).exists(): return None
-    try:
-        with safetensors.safe_open(file, 'pt') as f: meta = {k:json.loads(v) for k,v in f.metadata().items()}; sd = {k:f.get_tensor(k) for k in f.keys()}
-        old = meta['settings']
-    except Exception as e: raise InputError(f"the finished run {file} cannot be read ({type(e).__name__}): delete it, or start afresh without resume") from None
-    _same(old, settings, file)
-    return dict(weights=sd, **meta)
+def _set_aside(file):
+    "Give the file, where there is one, a name that nobody looks for; that name"
+    if not file.exists(): return
+    return file.rename(next(o for i in count(1) if not (o := file.with_name(f'{file.name}.old{i}')).exists()))
 
 # %% ../nbs/31_train.ipynb #4c14fb7f
 @dataclass
@@ -213,7 +231,7 @@ class Job:
     recipe:Recipe             # what to run
     path:str=None             # folder of the data
     out:str='runs'            # folder for checkpoints, weights, rows and figures
-    resume:bool=False         # continue what is unfinished in `out`, and skip what is finished
+    fresh:bool=False          # start again, and set aside what `out` holds of these very runs
     ledger:str=None           # folder of the tracked tables, which get each row as well
     device:str=None           # 'cpu', 'cuda', ...; None: fastai's default
     bf16:bool=None            # bfloat16 autocast; None: where bf16_pays, except for digits
@@ -229,13 +247,14 @@ class Job:
     teacher_given:bool=False  # did it come from outside?
     teacher_id:str=None       # short hash of its weights
     teacher_top1:float=None   # its accuracy, %
-    cbs:list=()               # callbacks for every learner, such as a logger
+    cbs:list=()               # callbacks for every learner, such as a logger; they do not count as settings
     commit:str='none'         # of the source tree
     methods:list=()           # that this invocation runs
     given:dict=field(default_factory=dict) # settings of the methods that differ from the recipe's
     _dls:tuple=(None,None)    # seed and loaders, kept between the methods of a seed
     _views:object=None        # the view cache, kept between methods and seeds
     _why:str=''               # what decided for bfloat16, until it has been said
+    _data:dict=field(default_factory=dict, init=False) # number of training images -> hash of the data
 
     def __post_init__(self):
         if self.bf16 is not None: return
@@ -244,11 +263,21 @@ class Job:
 
 # %% ../nbs/31_train.ipynb #a4123e95
 @patch
+def _say(self:Job, text):
+    "Print a line, unless this run is silent or another process talks"
+    if self.verbose and processes()[0]==0: print(text, flush=True)
+
+@patch
 def images(self:Job,
     method:str, # or 'teacher'
 )->int:         # 0: all
     "How many images a method trains on"
     return self.n_train or (0 if method=='teacher' else self.recipe.images)
+
+def _data_hash(dls):
+    "Short hash of all images and labels; of pictures in a store their sizes, and three of them"
+    def images(x): return dict(x=x) if isinstance(x, torch.Tensor) else {'hw':x.hw, **{f'{i}':x[i] for i in (0, len(x)//2, len(x)-1)}}
+    return fingerprint([fingerprint(dict(images(o.dataset.x), y=o.dataset.y)) for o in dls.loaders])
 
 @patch
 def dls(self:Job,
@@ -263,8 +292,21 @@ def dls(self:Job,
     if self._dls[0]!=key:
         self._dls = key,share_dls(make_dls(self.recipe, self.path, seed, self.device, self.valid_from_train, key[1]))
         self._loader0 = self._dls[1].rng_state()
+        self._data[key[1]] = _data_hash(self._dls[1])
     self._dls[1].set_rng_state(self._loader0)
     return self._dls[1]
+
+@patch(as_prop=True)
+def folder(self:Job)->Path:
+    "Where the files of all runs of this recipe and schedule are"
+    r = self.recipe
+    return Path(self.out)/(r.name.replace('/','-')+('' if r.schedule=='onecycle' else f'-{r.schedule}'))
+
+@patch
+def _place(self:Job, method, seed, ext):
+    "Where a run keeps its file, and why that is not the plain name"
+    def kept(f): return (_load(f) or {}).get('settings')
+    return _place(self.folder/f'{method}-s{seed}.{ext}', self.settings(method, seed), kept, self.fresh)
 
 @patch
 def file(self:Job,
@@ -272,9 +314,8 @@ def file(self:Job,
     seed:int,   # of the run
     ext:str,    # 'ckpt' while it runs, 'safetensors' when it is done
 )->Path:
-    "Where a run of this job keeps its file"
-    r = self.recipe
-    return Path(self.out)/(r.name.replace('/','-')+('' if r.schedule=='onecycle' else f'-{r.schedule}'))/f'{method}-s{seed}.{ext}'
+    "Where a run of this job keeps its file: the plain name, or one with an id where a run of other settings has that"
+    return self._place(method, seed, ext)[0]
 
 # %% ../nbs/31_train.ipynb #d166f467
 @patch
@@ -282,14 +323,16 @@ def settings(self:Job,
     method:str, # or 'teacher'
     seed:int,   # of the run
 )->dict:        # name -> number or text
-    "All that decides the result of one run; JSON-able"
+    "All that decides the result of one run; JSON-able. `data` is a hash, once `dls` has loaded them"
     r,t = self.recipe,method=='teacher'
     own = {} if t else r.method(method)
+    commit = luminet_fa.__version__ if self.commit=='none' else self.commit    # a wheel has no commit
     return dict(recipe=r.name, method=method, arch=r.teacher if t else r.student, seed=seed, epochs=r.teacher_epochs if t else r.epochs, bs=r.bs,
         schedule=r.schedule, lr=own.get('lr', r.teacher_lr if t else r.lr), wd=r.teacher_wd if t else r.wd, valid_from_train=self.valid_from_train,
         n_train=self.images(method), dtype='bf16' if self.bf16 else 'float32', teacher=None if t or method=='alone' else self.teacher_id,
         **{k:v for k,v in own.items() if k!='lr'}, **(dict(cache=1) if self.cache and not t and method!='alone' else {}), **({} if r.optimiser=='sgd' else dict(opt=r.optimiser)),
-        **(dict(sync=1) if self.sync and method=='luminet' else {}))
+        **(dict(sync=1) if self.sync and method=='luminet' else {}), **(dict(size=r.size, start_size=r.start_size) if r.size else {}),
+        **(dict(milestones=[*r.milestones]) if r.schedule=='paper' else {}), commit=commit, data=self._data.get(self.images(method)))
 
 # %% ../nbs/31_train.ipynb #31c0de02
 @patch(as_prop=True)
@@ -344,17 +387,33 @@ def learner(self:Job,
 
 # %% ../nbs/31_train.ipynb #817c6a76
 @patch
+def _start_again(self:Job, name, *files):
+    "Set aside what there is of a run"
+    if processes()[0]: return
+    for f in filter(None, map(_set_aside, files)): self._say(f'{name}: starts again; what there was is kept as {f}')
+
+# %% ../nbs/31_train.ipynb #07951711
+@patch
 def fit(self:Job,
     method:str, # or 'teacher'
     seed:int,   # of weights and data
 )->dict:        # weights, settings, row and history of the finished run
     "Run one method with one seed, from the start, from its checkpoint, or not at all"
-    s,done,ckpt = self.settings(method, seed),self.file(method, seed, 'safetensors'),self.file(method, seed, 'ckpt')
-    if self.resume and (res:=_load_done(done, s)): return res
-    if self._why and self.verbose and processes()[0]==0: print(f'training in bfloat16 ({self._why}); --float32 or bf16=False to train in float32', flush=True)
+    self.dls(seed, method)                                                 # other data are other settings
+    s = self.settings(method, seed)
+    (done,why),(ckpt,other) = (self._place(method, seed, e) for e in ('safetensors','ckpt'))
+    name = f'{method}, seed {seed}'
+    if self.fresh: self._start_again(name, done, ckpt)
+    elif res:=_load(done): self._say(f'{name}: finished before, taken from {done}'); return res
+    state = None if self.fresh else _load(ckpt)
+    if state: self._say(f"{name}: goes on after epoch {len(state['history'])}, from {ckpt}")
+    elif why or other:
+        own = done if why else ckpt
+        self._say(f'{name}: {self.folder}/{method}-s{seed} has other settings ({why or other}), so this run is kept as {own.stem}')
+    if self._why: self._say(f'training in bfloat16 ({self._why}); --float32 or bf16=False to train in float32')
     self._why = ''
     learn = self.learner(method, seed)
-    cb = Checkpoint(ckpt, s, _load_ckpt(ckpt, s) if self.resume else None, seed, self._loader0)
+    cb = Checkpoint(ckpt, s, state, seed, self._loader0)
     with learn.added_cbs(cb), shared_ctx(learn): fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
     if self._views is not None: self._views.flush()
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
@@ -389,7 +448,7 @@ def row(self:Job,
     top1 = 100*h['accuracy']
     dl = learn.dls.train
     n = (len(dl)*dl.bs if dl.drop_last else dl.n)*s['epochs']
-    shared = 'recipe method arch seed epochs schedule bs lr wd dtype valid_from_train teacher'.split()
+    shared = 'recipe method arch seed epochs schedule bs lr wd dtype valid_from_train teacher'.split()+[*_later]
     return dict(date=datetime.now().isoformat(timespec='seconds'), **{k:s[k] for k in ('recipe','method')}, teacher=self.recipe.teacher,
         student='' if s['method']=='teacher' else self.recipe.student, **{k:s[k] for k in ('seed','epochs','schedule','bs','lr','wd')},
         settings=' '.join(f'{k}={v}' if isinstance(v, str) else f'{k}={v:.6g}' for k,v in s.items() if k not in shared and k!='n_train'), n_train=len(learn.dls.train.dataset),
@@ -401,18 +460,30 @@ def row(self:Job,
         resumed=' '.join(map(str, cb.resumed)), **({'top5':round(100*h['top_k_accuracy'],2)} if 'top_k_accuracy' in h else {}))
 
 # %% ../nbs/31_train.ipynb #dc6b54ac
+@patch(as_prop=True)
+def tables(self:Job)->list: # of paths
+    "Where rows go: this folder's table and, where one was named, the ledger's"
+    tracked = f"{self.recipe.data}{'-trials' if self.valid_from_train else ''}.csv"    # what was measured for choosing is no result
+    return [Path(self.out)/'results.csv'] + ([Path(self.ledger)/tracked] if self.ledger else [])
+
 @patch
 def record(self:Job,
     row:dict, # of a finished run
 ):
-    "Put `row` into this folder's table and, where one was named, into the ledger"
+    "Put `row` into the tables"
     if processes()[0]: return
-    tracked = f"{self.recipe.data}{'' if row['eval_on']=='test' else '-trials'}.csv"     # what was measured for choosing never stands among results
-    files = [Path(self.out)/'results.csv'] + ([Path(self.ledger)/tracked] if self.ledger else [])
-    for f in files:
-        if not append_row(f, row): print(f'not in {f}: ' + ','.join(map(str, row.values())))
-    if self.verbose:
-        print(f"{row['method']:8} seed {row['seed']}: {row['top1']:.2f} % (best {row['best_top1']:.2f} in epoch {row['best_epoch']}), {row['seconds']:.0f} s")
+    for f in self.tables: append_row(f, row)
+    best = f"best {row['best_top1']:.2f} in epoch {row['best_epoch']}"
+    self._say(f"{row['method']:8} seed {row['seed']}: {row['top1']:.2f} % ({best}), {row['seconds']:.0f} s")
+
+@patch
+def check_files(self:Job,
+    plan:list, # of (method, seed)
+):
+    "Refuse tables, checkpoints and finished runs that cannot be read"
+    for f in self.tables: table_text(f, missing=True)
+    for m,s in plan if not self.fresh else []:
+        for ext in ('safetensors','ckpt'): _load(self.file(m, s, ext))
 
 # %% ../nbs/31_train.ipynb #6e89adc8
 @patch
@@ -431,6 +502,14 @@ def _named(self:Job, teacher):
     tfm = input_map(m) if name.startswith('timm:') else None      # torchvision's take any size, and the statistics of ours
     return m if tfm is None else Teacher(m, teacher_tfm=tfm)
 
+def _teacher_hash(t):
+    "Short hash of a teacher's weights, and of what a `Teacher` does besides asking them"
+    tfm,cm = getattr(t, 'tfm', None),getattr(t, 'class_map', None)
+    h = fingerprint(getattr(t, 'module', t))
+    if tfm is None and cm is None: return h
+    how = fingerprint(tfm) if isinstance(tfm, torch.nn.Module) else getattr(tfm, '__qualname__', '')    # a repr would hold an address
+    return fingerprint((h, how, str(cm)))
+
 @patch
 def use_teacher(self:Job,
     teacher=None, # what load_teacher takes; for ImageNet also 'published' (torchvision's weights) or 'timm:NAME'; None: train one with seed 0
@@ -442,13 +521,20 @@ def use_teacher(self:Job,
     try:
         teacher = runs[0]['weights'] if runs else self._named(teacher)
         self.teacher = teacher if isinstance(teacher, Teacher) else load_teacher(teacher, arch=make_model(self.recipe.teacher, dls.c), device=dls.device)
-    except (ValueError, TypeError, FileNotFoundError): raise
-    except Exception as e: raise InputError(f"the teacher {teacher} cannot be read ({type(e).__name__}: {e})") from None
-    self.teacher_id = fingerprint(getattr(self.teacher, 'module', self.teacher))
+    except (safetensors.SafetensorError, pickle.UnpicklingError, EOFError) as e:
+        raise InputError(f"the teacher {teacher} cannot be read ({type(e).__name__}: {e})") from None
+    self.teacher_id = _teacher_hash(self.teacher)
     self.teacher_top1 = 100*check_teacher(self.teacher, dls.valid.new(rank=0, world=1), progress=False, expected=None if runs else self._expected(), n=2000 if self.recipe.data=='imagenet' and not runs else None)
     return runs
 
 # %% ../nbs/31_train.ipynb #d83c55be
+def _check_device(device):
+    "Refuse a device that is not here"
+    if device is None: return
+    try: torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as e:
+        raise InputError(f"device {device!r} cannot be used here: {str(e).splitlines()[0]}") from None
+
 def _check_args(methods, seeds, recipe, device):
     "Everything that can be refused before anything is trained"
     for m in methods:
@@ -458,9 +544,7 @@ def _check_args(methods, seeds, recipe, device):
         if not len(o): raise InputError(f"{n} is empty: give at least one")
     for s in seeds:
         if not (isinstance(s, int) and 0<=s<2**32): raise InputError(f"a seed is a whole number from 0 to 2**32-1, got {s!r}")
-    if device is None: return
-    try: torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as e: raise InputError(f"device {device!r} cannot be used here: {str(e).splitlines()[0]}") from None
+    _check_device(device)
 
 # %% ../nbs/31_train.ipynb #31c0de10
 def _with_settings(r, methods, settings):
@@ -485,7 +569,7 @@ def run_recipe(
     teacher_epochs=None,          # of a teacher that is trained; None: the recipe's
     settings=None,                # of the methods, to replace the recipe's: `lr`, and arguments of loss and callback
     out='runs',                   # folder for checkpoints, weights, rows and the figure
-    resume=False,                 # continue in `out`
+    fresh=False,                  # start again what `out` holds of these runs, and set it aside
     ledger=None,                  # folder of tracked tables to add the rows to
     device=None,                  # 'cpu', 'cuda', ...; None: fastai's default
     **kwargs,                     # other fields of Job: `bf16`, `sync`, `cache`, `channels_last`, `valid_from_train`, `n_train`, `verbose`, `bars`
@@ -495,7 +579,7 @@ def run_recipe(
     r = replace(r, **{k:v for k,v in dict(epochs=epochs, schedule=schedule, opt=opt, teacher_epochs=teacher_epochs, seeds=None if seeds is None else tuple(seeds)).items() if v is not None})
     _check_args(methods, r.seeds, r, device)
     r = _with_settings(r, methods, settings or {})
-    return Job(r, path, out, resume, ledger, device, commit=source_commit(), methods=[*methods], given=settings or {}, **kwargs).run(teacher)
+    return Job(r, path, out, fresh, ledger, device, commit=source_commit(), methods=[*methods], given=settings or {}, **kwargs).run(teacher)
 
 # %% ../nbs/31_train.ipynb #fdad8402
 @patch
@@ -505,24 +589,18 @@ def run(self:Job,
     "All of it: teacher, students, table, figure"
     plan = [(m,s) for s in self.recipe.seeds for m in self.methods]
     if self.cache and self.recipe.data=='imagenet': raise InputError("ImageNet's crops have no end, so they cannot be cached by view: leave cache out")
+    self.check_files(plan + ([('teacher',0)] if teacher is None else []))
     self.dls(0, self.methods[0])                        # data that cannot be had are told of first
     res = self.use_teacher(teacher)
     for o in res: self.record(o['row'])
-    if self.resume: self.check_resume(plan)
+    self.check_files(plan)                              # the teacher is one of the students' settings
     for i,(m,s) in enumerate(plan):
-        if self.verbose and processes()[0]==0: print(f'[{i+1}/{len(plan)}] {m}, seed {s}', flush=True)
+        self._say(f'[{i+1}/{len(plan)}] {m}, seed {s}')
         res.append(self.fit(m, s)); self.record(res[-1]['row'])
-    summ = summarise([o['row'] for o in res], {(o['row']['method'],o['row']['seed']):o['history'] for o in res})
+    summ = Summary([o['row'] for o in res], {(o['row']['method'],o['row']['seed']):o['history'] for o in res})
     summ.file = Path(self.out)/f"{self.recipe.name.replace('/','-')}.png"
     if processes()[0]==0: summ.plot(summ.file)
     return summ
-
-@patch
-def check_resume(self:Job,
-    plan:list, # of (method, seed)
-):
-    "Refuse what cannot be resumed before anything is trained"
-    for m,s in plan: _load_ckpt(self.file(m, s, 'ckpt'), self.settings(m, s)); _load_done(self.file(m, s, 'safetensors'), self.settings(m, s))
 
 # %% ../nbs/31_train.ipynb #2a495a92
 try: from fastcore.script import Param                      # fastcore 1
@@ -564,6 +642,16 @@ def _settings(o):
     except ValueError: raise InputError(f"settings must be name=number such as lr=0.1 alpha=33, got {' '.join(_words(o))}") from None
 
 # %% ../nbs/31_train.ipynb #bea75999
+@contextmanager
+def _program(*paths, fresh=False):
+    "The frame of a program: one line for what its user can mend, and no process group that outlives it, however it ends"
+    goes_on = f"the same command{' without --fresh' if fresh else ''} goes on from the last finished epoch"
+    try:
+        with one_line_errors(*paths, interrupted=goes_on): yield
+    finally:
+        if dist.is_initialized(): dist.destroy_process_group()
+
+# %% ../nbs/31_train.ipynb #52cd4b76
 @call_parse
 def luminet_distill(
     recipe:_arg("recipe to run; see --list", nargs='?', opt=False)='digits', # recipe to run; see --list
@@ -577,7 +665,7 @@ def luminet_distill(
     teacher:str=None,    # file of teacher weights (.safetensors, .pth) or exported learner (.pkl); for ImageNet also 'published' or timm:NAME; without it one is trained
     pretrain:int=None,   # epochs of a teacher that is trained (default: the recipe's)
     out:str='runs',      # folder for checkpoints, weights, table and figure
-    resume:bool=False,   # continue what is unfinished in the output folder
+    fresh:bool=False,    # start again: what the output folder holds of these runs is set aside
     ledger:str=None,     # folder of tracked tables that get the rows as well
     device:str=None,     # cpu, cuda, cuda:1 (default: a GPU where there is one)
     bf16:bool=False,     # train in bfloat16 (default: where the machine has instructions for it, except for digits)
@@ -592,12 +680,12 @@ def luminet_distill(
 ):
     "Distil by a recipe: teacher, student alone, KD and LumiNet over several seeds"
     if list: return _show_list()
-    kw = dict(teacher=teacher, opt=opt, teacher_epochs=pretrain, out=out, resume=resume, ledger=ledger, device=device, compile=compile, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
+    kw = dict(teacher=teacher, opt=opt, teacher_epochs=pretrain, out=out, fresh=fresh, ledger=ledger, device=device,
+              compile=compile, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
               verbose=(1 if recipe=='digits' else 2) if verbose is None else verbose, bars=sys.stdout.isatty())
-    try: res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule, settings=_settings(set), bf16=_precision(bf16, float32), **kw)
-    except (ValueError, TypeError, OSError) as e: sys.exit(f'error: {e}')
-    except KeyboardInterrupt: sys.exit('interrupted: the same command with --resume goes on from the last finished epoch')
-    if dist.is_initialized(): dist.destroy_process_group()
+    with _program(path, teacher, out, ledger, cache, fresh=fresh):
+        res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule,
+                         settings=_settings(set), bf16=_precision(bf16, float32), **kw)
     if processes()[0]: return
     print(f'\n{res}\n\nfigure: {res.file}\nrows: {Path(out)/"results.csv"}')
     r = get_recipe(recipe)

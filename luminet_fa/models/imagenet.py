@@ -70,7 +70,7 @@ _torchvision = [o for o in list_models(torchvision.models) if o not in ('googlen
 def _near(name, known, lib):
     "One error that lists what `name` resembles among `known`"
     like = difflib.get_close_matches(name, known, n=3)
-    return ValueError(f"{lib} has no network called {name!r}{'; near it: '+', '.join(like) if like else ''}")
+    return InputError(f"{lib} has no network called {name!r}{'; near it: '+', '.join(like) if like else ''}")
 
 def _source(name):
     "`(library, the library's name)` of the network `name`"
