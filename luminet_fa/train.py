@@ -6,7 +6,7 @@
 __all__ = ['make_model', 'distill_cbs', 'make_dls', 'Checkpoint', 'Job', 'run_recipe', 'luminet_distill']
 
 # %% ../nbs/31_train.ipynb #0acd941e
-import io, json, pickle, platform, random, sys, time
+import io, json, platform, random, sys, time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -40,7 +40,7 @@ from .models.small import small_model
 from .recipes import Recipe, get_recipe, recipes
 from .schedules import GrowImages, fit_schedule, opt_func
 from .speed import bf16_pays
-from .teacher import Teacher, load_teacher, check_teacher
+from .teacher import Teacher, check_teacher
 from .views import ViewCache, fingerprint
 
 # %% ../nbs/31_train.ipynb #acc67f5b
@@ -348,7 +348,7 @@ def asked(self:Job,
     "The teacher, or a view cache of it"
     if not self.cache or method=='alone': return self.teacher
     if self._views is None:
-        self._views = ViewCache(self.teacher, dls, None if self.cache=='memory' else self.cache, amp=torch.bfloat16 if self.bf16 else None, speed=self.speed)
+        self._views = ViewCache(self.teacher, dls, None if self.cache=='memory' else self.cache, amp=torch.bfloat16 if self.bf16 else None)
     return self._views
 
 # %% ../nbs/31_train.ipynb #4197d79a
@@ -503,12 +503,10 @@ def _named(self:Job, teacher):
     return m if tfm is None else Teacher(m, teacher_tfm=tfm)
 
 def _teacher_hash(t):
-    "Short hash of a teacher's weights, and of what a `Teacher` does besides asking them"
-    tfm,cm = getattr(t, 'tfm', None),getattr(t, 'class_map', None)
-    h = fingerprint(getattr(t, 'module', t))
-    if tfm is None and cm is None: return h
-    how = fingerprint(tfm) if isinstance(tfm, torch.nn.Module) else getattr(tfm, '__qualname__', '')    # a repr would hold an address
-    return fingerprint((h, how, str(cm)))
+    "Short hash of all that decides a Teacher's answers; of its weights alone where it holds a lambda, which has no name to go by"
+    cm = None if t.class_map is None else t.class_map.tolist()
+    try: return fingerprint((t.module, t.tfm, cm))
+    except InputError: return fingerprint((t.module.state_dict(), getattr(t.tfm, '__qualname__', ''), cm))
 
 @patch
 def use_teacher(self:Job,
@@ -518,11 +516,8 @@ def use_teacher(self:Job,
     dls,runs = self.dls(0),[]
     self.teacher_given = teacher is not None
     if not self.teacher_given: runs = [self.fit('teacher', 0)]
-    try:
-        teacher = runs[0]['weights'] if runs else self._named(teacher)
-        self.teacher = teacher if isinstance(teacher, Teacher) else load_teacher(teacher, arch=make_model(self.recipe.teacher, dls.c), device=dls.device)
-    except (safetensors.SafetensorError, pickle.UnpicklingError, EOFError) as e:
-        raise InputError(f"the teacher {teacher} cannot be read ({type(e).__name__}: {e})") from None
+    teacher = runs[0]['weights'] if runs else self._named(teacher)
+    self.teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher, make_model(self.recipe.teacher, dls.c), speed=self.speed)
     self.teacher_id = _teacher_hash(self.teacher)
     self.teacher_top1 = 100*check_teacher(self.teacher, dls.valid.new(rank=0, world=1), progress=False, expected=None if runs else self._expected(), n=2000 if self.recipe.data=='imagenet' and not runs else None)
     return runs
