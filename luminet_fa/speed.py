@@ -95,7 +95,7 @@ class LossOnDevice(Callback):
         if len(rec.losses)>self._read: rec.losses[self._read:] = torch.stack(rec.losses[self._read:]).cpu().unbind()
         self._read = len(rec.losses)
 
-# %% ../nbs/05_speed.ipynb #61e75be9
+# %% ../nbs/05_speed.ipynb #49a4c360
 class _Batch(_Instead):
     "A batch as in fastai, whose forward pass goes through the callbacks that have a way of their own with it"
     name = '_do_one_batch'
@@ -110,7 +110,7 @@ class _Batch(_Instead):
         finally:
             if learn.model is forward: learn.model = model
 
-# %% ../nbs/05_speed.ipynb #fd791534
+# %% ../nbs/05_speed.ipynb #432024ba
 class _Forward(Callback):
     "A faster forward pass for the networks that run with it; it leaves the others"
     def before_fit(self):
@@ -120,6 +120,7 @@ class _Forward(Callback):
     def off(self): "Change it back"
     def inside(self): return nullcontext()
     def forward(self, f, *xb):
+        "`f(*xb)`, tried first for each shape and mode"
         key = (self.training, *(o.shape[1:] for o in xb if isinstance(o, Tensor)))
         if key in self._runs:
             with self.inside(): return f(*xb)
@@ -127,10 +128,11 @@ class _Forward(Callback):
         self._runs.add(key)
         return z
     def leave(self, err):
+        "Say why, and go"
         _log.warning(f"{self.what}: {type(err).__name__}: {str(err).partition(chr(10))[0]}; the network runs without it")
         self.off(); self.learn.remove_cb(self)
 
-# %% ../nbs/05_speed.ipynb #cbe0bc80
+# %% ../nbs/05_speed.ipynb #da65924a
 def _undo(model):
     "A function that puts the buffers of `model` and the random numbers back to where they are now"
     kept = [(m._buffers,k,b,b.clone()) for m in model.modules() for k,b in m._buffers.items() if b is not None]
@@ -183,7 +185,7 @@ class BFloat16(_Forward, MixedPrecision):
     def _nothing(self): "There is no scaler, and nothing to switch off"
     before_batch = after_loss = before_backward = before_step = after_step = after_fit = _nothing
 
-# %% ../nbs/05_speed.ipynb #c12b3ae2
+# %% ../nbs/05_speed.ipynb #53d62dac
 class TriedChannelsLast(_Forward, ChannelsLast):
     "Lay the model's weights out with their channels last, unless it does not run so"
     name,what = 'channels_last','channels last'
