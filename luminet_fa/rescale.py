@@ -7,11 +7,14 @@ __all__ = ['logit_moments', 'ClassScale', 'match_scale']
 
 # %% ../nbs/33_rescale.ipynb #9de8d393
 from copy import deepcopy
+from operator import attrgetter
 import torch
 from torch import nn, Tensor
 from torch.utils.data import DataLoader
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
+from fastai.optimizer import OptimWrapper
+from fastcore.basics import compose, ifnone, patch
 from fastprogress.fastprogress import progress_bar
 from .core import InputError
 from .fold import _check_same
@@ -56,8 +59,20 @@ class ClassScale(nn.Module):
         "`a*z+b`"
         return self.model(*xb)*self.a+self.b
 
+def _copy_eval(model, *xb):
+    "A copy of `model` in eval mode; `model` is not changed"
+    try: return deepcopy(model).eval()
+    except Exception: was = [(m, m.training) for m in model.modules()]
+    try:                                                        # a training step leaves tensors with a history in some; asked without gradients, they hold plain ones
+        with torch.no_grad(): model.eval()(*xb)
+        return deepcopy(model).eval()
+    except Exception as e: raise InputError(f"this network cannot be copied ({type(e).__name__}: {str(e).partition('. ')[0]})") from None
+    finally:
+        for m,t in was: m.training = t
+
 def _fold_scale(model, a, b, x):
     "A copy of `model` with the map in its last Linear, or `model` in a ClassScale where that is not the output"
+    if isinstance(model, ClassScale): return ClassScale(model.model, a*model.a, a*model.b+b)
     scaled,m = ClassScale(model, a, b),deepcopy(model)
     last = next((o for o in reversed([*m.modules()]) if isinstance(o, nn.Linear) and o.out_features==len(a)), None)
     if last is None: return scaled
@@ -79,8 +94,8 @@ def match_scale(
     "Give each class of the student's logits the mean and the standard deviation of the teacher's"
     if isinstance(dl, DataLoaders): n_inp,dl = dl.n_inp,dl.train.new(shuffle=False, drop_last=False) if hasattr(dl.train, 'new') else dl.train
     if not isinstance(teacher, Teacher): teacher = Teacher(teacher)
-    model = deepcopy(student.model if isinstance(student, Learner) else student).eval()
     x = _inputs(next(iter(dl)), n_inp)
+    model = _copy_eval(student.model if isinstance(student, Learner) else student, *x)
     with torch.no_grad(): z_s,z_t = model(*x),teacher(*x)
     check_logits(z_s, 'student'); check_logits(z_t)
     C,C_t = z_s.shape[1],z_t.shape[1]
@@ -90,3 +105,18 @@ def match_scale(
     if (s_s<=1e-6*s_s.max()).any(): raise InputError(f"the student says the same of every image for class {int(s_s.argmin())}: there is nothing to rescale")
     a = s_t/s_s
     return _fold_scale(model, a.float(), (m_t-a*m_s).float(), x).eval()
+
+# %% ../nbs/33_rescale.ipynb #17dce4b3
+@patch
+def match_scale(self:Learner,
+    teacher,            # a Teacher, or anything load_teacher takes without `arch`
+    dl=None,            # images to measure both on, a DataLoader or DataLoaders; None: the learner's own, for training
+    progress:bool=True, # show a progress bar
+)->Learner:             # itself
+    "Give the learner a copy of its network whose logits have the teacher's mean and spread"
+    if isinstance(self.opt_func, OptimWrapper):
+        raise InputError("this learner's optimiser was made for the weights of its network: make a new Learner of match_scale(learn, teacher, dls), with an optimiser of its own")
+    new = match_scale(self, teacher, ifnone(dl, self.dls), getattr(self.dls, 'n_inp', 1), progress)
+    if isinstance(new, ClassScale) and not isinstance(self.model, ClassScale): self.splitter = compose(attrgetter('model'), self.splitter)
+    self.model,self.opt = new,None
+    return self
