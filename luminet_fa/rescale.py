@@ -6,6 +6,7 @@
 __all__ = ['logit_moments', 'ClassScale', 'match_scale']
 
 # %% ../nbs/33_rescale.ipynb #9de8d393
+from contextlib import suppress
 from copy import deepcopy
 from operator import attrgetter
 import torch
@@ -16,9 +17,9 @@ from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from fastcore.basics import compose, ifnone, patch
 from fastprogress.fastprogress import progress_bar
-from .core import InputError
+from .core import InputError, check_logits
 from .fold import _check_same
-from .teacher import Teacher, check_logits
+from .teacher import Teacher, as_teacher
 
 # %% ../nbs/33_rescale.ipynb #e87dd1f9
 def _inputs(b, n_inp):
@@ -61,14 +62,11 @@ class ClassScale(nn.Module):
 
 def _copy_eval(model, *xb):
     "A copy of `model` in eval mode; `model` is not changed"
-    try: return deepcopy(model).eval()
-    except Exception: was = [(m, m.training) for m in model.modules()]
-    try:                                                        # a training step leaves tensors with a history in some; asked without gradients, they hold plain ones
-        with torch.no_grad(): model.eval()(*xb)
+    with suppress(Exception): return deepcopy(model).eval()
+    try:
+        Teacher(model)(*xb)                                     # a training step leaves tensors with a history in some; asked without gradients, they hold plain ones
         return deepcopy(model).eval()
     except Exception as e: raise InputError(f"this network cannot be copied ({type(e).__name__}: {str(e).partition('. ')[0]})") from None
-    finally:
-        for m,t in was: m.training = t
 
 def _fold_scale(model, a, b, x):
     "A copy of `model` with the map in its last Linear, or `model` in a ClassScale where that is not the output"
@@ -93,14 +91,15 @@ def match_scale(
 )->nn.Module:           # a copy of the student, in eval mode, whose logits have the teacher's mean and spread
     "Give each class of the student's logits the mean and the standard deviation of the teacher's"
     if isinstance(dl, DataLoaders): n_inp,dl = dl.n_inp,dl.train.new(shuffle=False, drop_last=False) if hasattr(dl.train, 'new') else dl.train
-    if not isinstance(teacher, Teacher): teacher = Teacher(teacher)
+    teacher = as_teacher(teacher)
     x = _inputs(next(iter(dl)), n_inp)
     model = _copy_eval(student.model if isinstance(student, Learner) else student, *x)
-    with torch.no_grad(): z_s,z_t = model(*x),teacher(*x)
+    asked = Teacher(model)                                      # as a teacher is: it may write into its input
+    z_s,z_t = asked(*x),teacher(*x)
     check_logits(z_s, 'student'); check_logits(z_t)
     C,C_t = z_s.shape[1],z_t.shape[1]
     if C!=C_t: raise InputError(f"the student has {C} classes and the teacher {C_t}: pass Teacher(teacher, class_map=...)")
-    mean,std = logit_moments(lambda *x: torch.cat([model(*x).float(), teacher(*x).float()], 1), dl, n_inp, progress)
+    mean,std = logit_moments(lambda *x: torch.cat([asked(*x), teacher(*x)], 1), dl, n_inp, progress)
     (m_s,m_t),(s_s,s_t) = mean.split(C),std.split(C)
     if (s_s<=1e-6*s_s.max()).any(): raise InputError(f"the student says the same of every image for class {int(s_s.argmin())}: there is nothing to rescale")
     a = s_t/s_s

@@ -219,5 +219,6 @@ def to_fast(self:Learner,
     cbs = [FastEvents(), LossOnDevice(every), *([BFloat16()] if why else []), *([TriedChannelsLast()] if channels_last else [])]
     self.remove_cbs([FastEvents, LossOnDevice, ChannelsLast, BFloat16 if amp is not None else MixedPrecision]).add_cbs(cbs)
     if not channels_last: self.model.to(memory_format=torch.contiguous_format)
+    self.teacher_stands_still = True                       # so Teacher may ask a fast copy in each fit
     if verbose: print(f"fast: {f'bfloat16 ({why})' if why else 'float32' if amp is None else f'{amp.amp_mode.value} as it was'}{', channels last' if channels_last else ''}")
     return self

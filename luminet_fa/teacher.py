@@ -248,7 +248,7 @@ def begin_fit(self:Teacher,
 ):
     "Refuse what this teacher cannot serve; a plain one serves every `Learner`, and makes its fast copy anew"
     if not self._own: self._made = None
-    self._still = self.speed in ('fold','compile') or (self.speed=='auto' and hasattr(learn, 'fast_events'))
+    self._still = self.speed in ('fold','compile') or (self.speed=='auto' and hasattr(learn, 'teacher_stands_still'))
     self._last = hasattr(learn, 'channels_last')
 
 @patch
