@@ -7,7 +7,7 @@ __all__ = ['read_ledger', 'compare', 'compare_table', 'provenance', 'paired_tabl
            'plot_published']
 
 # %% ../nbs/40_results.cifar100.ipynb #e429aec6
-import textwrap
+import re, textwrap
 from dataclasses import replace
 import numpy as np, pandas as pd
 from matplotlib.figure import Figure
@@ -114,6 +114,12 @@ def compare_table(
     return _grouped(c, **cols)
 
 # %% ../nbs/40_results.cifar100.ipynb #eb490611
+class _Commands(str):
+    "Lines of commands, each with its notes indented below it; a page folds them and wraps them"
+    def _repr_markdown_(self):
+        items = re.sub(r'^(\S.*)\n +(.*)', r'- `\1`: \2', self, flags=re.M)
+        return f'<details><summary>Commands, commits and machines</summary>\n\n{items}\n\n</details>'
+
 def provenance(
     rows,     # of results
 )->str:       # a few lines; each command once
@@ -122,7 +128,7 @@ def provenance(
     for c,g in pd.DataFrame(rows).fillna({'command':''}).groupby('command', sort=False):
         def uniq(k): return ', '.join(dict.fromkeys(str(o) for o in g[k]))
         out.append(f"{c or '(no command recorded)'}\n    {len(g)} row{'s'*(len(g)>1)}; commit {uniq('commit')}; {uniq('hardware')}")
-    return '\n'.join(out)
+    return _Commands('\n'.join(out))
 
 # %% ../nbs/40_results.cifar100.ipynb #d24dc365
 def _variants(g):
