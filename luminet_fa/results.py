@@ -7,7 +7,7 @@ __all__ = ['read_ledger', 'compare', 'compare_table', 'provenance', 'paired_tabl
            'plot_published']
 
 # %% ../nbs/40_results.cifar100.ipynb #e429aec6
-import re, textwrap
+import textwrap
 from dataclasses import replace
 import numpy as np, pandas as pd
 from matplotlib.figure import Figure
@@ -115,9 +115,9 @@ def compare_table(
 
 # %% ../nbs/40_results.cifar100.ipynb #eb490611
 class _Commands(str):
-    "Lines of commands, each with its notes indented below it; a page folds them and wraps them"
+    "Commands, each with a line of notes below it; a page folds them and wraps them"
     def _repr_markdown_(self):
-        items = re.sub(r'^(\S.*)\n +(.*)', r'- `\1`: \2', self, flags=re.M)
+        ls = self.splitlines(); items = '\n'.join(f'- `{c}`: {note.strip()}' for c,note in zip(ls[::2], ls[1::2]))
         return f'<details><summary>Commands, commits and machines</summary>\n\n{items}\n\n</details>'
 
 def provenance(
