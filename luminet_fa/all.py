@@ -8,7 +8,7 @@ __all__ = []
 # %% ../nbs/80_all.ipynb #052d1820
 from fastai.basics import *
 from fastai.callback.all import *
-from .core import InputError, PathError, check_logits, one_line_errors
+from .core import InputError, PathError, check_logits, one_line_errors, repo_file
 from .perception import *
 from .losses import *
 from .weights import *

@@ -71,7 +71,7 @@ class SharedTrainer(Callback):
         **kwargs,           # for accelerate's Accelerator
     ):
         try: from accelerate import Accelerator
-        except ImportError: raise ImportError("several processes need accelerate: pip install 'luminet_fa[distributed]'") from None
+        except ImportError: raise ImportError("several processes need accelerate: pip install accelerate") from None
         self.sync_bn,self.accelerator = sync_bn,Accelerator(**kwargs)
 
 # %% ../nbs/26_distributed.ipynb #05581031

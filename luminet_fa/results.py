@@ -107,6 +107,12 @@ def compare_table(
     return _grouped(c, **cols)
 
 # %% ../nbs/40_results.cifar100.ipynb #eb490611
+class _Commands(str):
+    "Commands, each with a line of notes below it; a page folds them and wraps them"
+    def _repr_markdown_(self):
+        ls = self.splitlines(); items = '\n'.join(f'- `{c}`: {note.strip()}' for c,note in zip(ls[::2], ls[1::2]))
+        return f'<details><summary>Commands, commits and machines</summary>\n\n{items}\n\n</details>'
+
 def provenance(
     rows,     # of results
 )->str:       # a few lines; each command once
@@ -115,7 +121,7 @@ def provenance(
     for c,g in pd.DataFrame(rows).fillna({'command':''}).groupby('command', sort=False):
         def uniq(k): return ', '.join(dict.fromkeys(str(o) for o in g[k]))
         out.append(f"{c or '(no command recorded)'}\n    {len(g)} row{'s'*(len(g)>1)}; commit {uniq('commit')}; {uniq('hardware')}")
-    return '\n'.join(out)
+    return _Commands('\n'.join(out))
 
 # %% ../nbs/40_results.cifar100.ipynb #d24dc365
 def _variants(g):

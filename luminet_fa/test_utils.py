@@ -14,6 +14,9 @@ from torch import nn
 from fastai.basics import *
 from fastai.callback.all import *
 
+# %% ../nbs/90_test_utils.ipynb #1671dc04
+if os.environ.get('IN_TEST'): torch.set_num_threads(1)    # nbdev_test sets IN_TEST
+
 # %% ../nbs/90_test_utils.ipynb #8e4f6eac
 def toy_images(
     n:int=256,       # number of images, >0

@@ -4,12 +4,12 @@
     python tools/browse_site.py                     # `_docs/` in headless Chromium; exit 1 with a list of what is wrong
     python tools/browse_site.py --shots DIR         # and keep a picture of each page: 1280 pixels wide in light and in dark mode, 400 pixels
     python tools/browse_site.py perception index    # only these pages
-    python tools/browse_site.py --selftest          # break a copy of a page in seven ways: is each noticed?
+    python tools/browse_site.py --selftest          # break a copy of the home page in nine ways: is each noticed?
 
 Looked for on each page, 1280 and 400 pixels wide: errors in the console, requests that fail or leave this machine, pictures that do not
 show, text or tables that reach out of the page, formulas that were not rendered, and text too faint to read (WCAG's contrast of 4.5, 3 for
-large text) in light and in dark mode. Once, when all pages are read: does the search find `perception`, and does the switch for dark
-mode work?
+large text) in light and in dark mode. On the home page no preformatted line may be wider than its box. Once, when all pages are read:
+does the search find `perception`, can its answers be read in light and in dark mode, and does the switch for dark mode work?
 
 Needs Playwright from PyPI (`pip install playwright`; no browser of its own) and a Chromium: Debian's package, or CHROMIUM=path.
 """
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VIEWS = (1280, 'light'), (1280, 'dark'), (400, 'light')   # pixels, colour scheme; the colours are the same at any width
 
 # What the page says about itself. Contrast is taken from the colours as computed, against the first opaque background behind the text.
-LOOK = r'''() => {
+LOOK = r'''home => {
   const bad = [], doc = document.documentElement
   const wide = doc.scrollWidth - doc.clientWidth
   if (wide > 1) bad.push(`scrolls sideways by ${wide} px`)
@@ -29,6 +29,11 @@ LOOK = r'''() => {
   const held = e => { for (let p = e.parentElement; p && p.tagName != 'MAIN'; p = p.parentElement) if (holds(p)) return true; return false }
   const out = [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > doc.clientWidth + 1 && e.checkVisibility() && !e.closest('svg, .katex') && !held(e))
   if (out.length) bad.push('reaches out of the page: ' + out.slice(0, 2).map(tag).join(', '))
+  if (home) for (const e of document.querySelectorAll('main pre')) {
+    let cut = 0
+    for (let p = e; p && p.tagName != 'MAIN'; p = p.parentElement) cut = Math.max(cut, p.scrollWidth - p.clientWidth)
+    if (cut > 1) bad.push(`a preformatted line is ${cut} px wider than its box: ` + e.textContent.split('\n').reduce((a, b) => b.length > a.length ? b : a).trim().slice(0, 60))
+  }
   for (const i of document.images) if (!i.complete || !i.naturalWidth) bad.push('a picture does not show: ' + (i.getAttribute('src') || '').slice(0, 80))
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
   const lum = c => { const f = c.slice(0, 3).map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * f[0] + .7152 * f[1] + .0722 * f[2] }
@@ -90,21 +95,28 @@ class Reader:
         found = []
         for width, scheme in VIEWS:
             page, bad = self.open(name, width, scheme)
-            bad += page.evaluate(LOOK)
+            bad += page.evaluate(LOOK, name in HOME)
             if shots: page.screenshot(path=Path(shots)/f'{Path(name).stem}-{width}-{scheme}.png', full_page=True)
             page.context.close()
             found += [f'{name}, {width} px, {scheme}: {b}' for b in dict.fromkeys(bad)]
         return found
 
-    def search(self, word, target):
-        "What is wrong with the search"
-        page, bad = self.open('index.html', 1280)
-        box = page.locator('.smalldocs-search input').first
-        box.click(); box.type(word, delay=20)
-        try: page.wait_for_selector(f'.smalldocs-search a[href*="{target}"]', timeout=5000)
-        except Exception: bad.append(f'the search for {word} does not lead to {target}')
-        page.context.close()
-        return [f'index.html: {b}' for b in bad]
+    def search(self, word, target, shots=None, page='index.html'):
+        "What is wrong with the search, or with how its answers look; every answer is looked at, the one under the pointer too"
+        found = []
+        for scheme in ('light', 'dark'):
+            p, bad = self.open(page, 1280, scheme)
+            box = p.locator('.smalldocs-search input').first
+            box.click(); box.type(word, delay=20)
+            try:
+                p.wait_for_selector(f'.smalldocs-search a[href*="{target}"]', timeout=5000)
+                p.locator('.smalldocs-search a').nth(1).hover()
+            except Exception: bad.append(f'the search for {word} does not lead to {target}')
+            bad += p.evaluate(LOOK, False)
+            if shots: p.screenshot(path=Path(shots)/f'search-{scheme}.png')
+            p.context.close()
+            found += [f'{page}, search, {scheme}: {b}' for b in dict.fromkeys(bad)]
+        return found
 
     def dark(self):
         "What is wrong with the switch"
@@ -117,9 +129,12 @@ class Reader:
         return [f'index.html: {b}' for b in bad]
 
 
+HOME = 'index.html', 'broken.html'
 BROKEN = dict(picture=('<h1', '<img src="nowhere.png"><h1', 'does not show'), wide=('<h1', '<div style="width:3000px">x</div><h1', 'out of the page'), formula=('<h1', '<p>\\(x^2</p><h1', 'was not rendered'),
               faint=('<h1', '<p style="color:#ccc;background:#fff">faint</p><h1', 'too faint'), script=('<h1', '<script>nothing()</script><h1', 'nothing is not defined'),
-              dark=('<h1', '<p style="color:#333">for daylight</p><h1', 'dark: text is too faint'), host=('<h1', '<img src="https://example.com/x.png"><h1', 'another host'))
+              dark=('<h1', '<p style="color:#333">for daylight</p><h1', 'dark: text is too faint'), host=('<h1', '<img src="https://example.com/x.png"><h1', 'another host'),
+              line=('<h1', f'<div style="overflow-x:auto"><pre>{"word "*60}</pre></div><h1', 'wider than its box'))
+FAINT_SEARCH = '</head>', '<style>.search-result-section { color: #ddd !important }</style></head>', 'search, light: text is too faint'
 
 
 def selftest(pw, folder):
@@ -131,6 +146,9 @@ def selftest(pw, folder):
         for name, (old, new, says) in BROKEN.items():
             (Path(tmp)/'broken.html').write_text(s.replace(old, new, 1))
             if not any(says in b for b in r.read('broken.html')): missed.append(f'a page with a broken {name} passed')
+        old, new, says = FAINT_SEARCH
+        (Path(tmp)/'broken.html').write_text(s.replace(old, new, 1))
+        if not any(says in b for b in r.search('perception', 'perception.html', page='broken.html')): missed.append('a search that cannot be read passed')
     return missed
 
 
@@ -146,11 +164,11 @@ def main():
     if not names: sys.exit(f'no pages in {a.folder}: python tools/build_site.py')
     if a.shots: Path(a.shots).mkdir(parents=True, exist_ok=True)
     with sync_playwright() as pw:
-        if a.selftest: bad = selftest(pw, a.folder); names = list(BROKEN)
+        if a.selftest: bad = selftest(pw, a.folder); names = [*BROKEN, 'search']
         else:
             r = Reader(pw, a.folder)
             bad = [b for n in names for b in r.read(n, a.shots)]
-            if not a.pages: bad += r.search('perception', 'perception.html') + r.dark()
+            if not a.pages or 'index.html' in names: bad += r.search('perception', 'perception.html', a.shots) + r.dark()
     if bad: print('\n'.join(bad)); sys.exit(f'{len(bad)} things are wrong')
     print(f'{len(names)} broken pages, each of them noticed' if a.selftest else f'{len(names)} pages read, each as {" and ".join(f"{w} px {s}" for w, s in VIEWS)}: nothing wrong')
 

@@ -109,13 +109,19 @@ def no_web_fonts(out):
 
 # ---------------------------------------------------------------- checking
 
+VERBATIM = 'code', 'pre', 'script', 'style', 'textarea'   # what stands here is not prose
+
 class Page(HTMLParser):
-    "What a page offers (ids) and what it asks for (links, and things the browser loads by itself)"
+    "What a page offers (ids), what it asks for (links, and things the browser loads by itself), and text that should have become a link"
     def __init__(self, text):
         super().__init__()
-        self.ids, self.links, self.loads, self.pics, self.h1 = set(), [], [], [], False
+        self.ids, self.links, self.loads, self.pics, self.h1, self.raw, self.inside = set(), [], [], [], False, [], 0
         self.feed(text)
+    def handle_endtag(self, tag): self.inside -= tag in VERBATIM
+    def handle_data(self, data):
+        if not self.inside: self.raw += re.findall(r'\S*\]\([^)\s]+\)', data)
     def handle_starttag(self, tag, attrs):
+        self.inside += tag in VERBATIM
         a = dict(attrs)
         self.ids |= {a[k] for k in ('id','name') if a.get(k)}
         self.h1 |= tag == 'h1'
@@ -139,6 +145,7 @@ def check(cfg):
             if url.startswith('data:'): continue
             if re.match(r'\w+:|//', url): bad.append(f'{name}: loads {url} from another host')
             else: bad += local_link(out, pages, name, url)
+        bad += [f'{name}: prints {o} instead of a link' for o in p.raw]
         if any(not o for o in p.pics): bad.append(f'{name}: a picture without a source')
     for f in [*out.rglob('*.css'), *out.rglob('*.html')]:
         text = f.read_text()

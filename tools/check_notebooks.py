@@ -5,11 +5,14 @@
     python tools/check_notebooks.py --fix    # first mend what can be mended, as below; then export again
 
 - a saved output of type error: the reader sees a traceback;
+- noise in a saved output: progress bars, warnings, paths of the machine on which the cell ran;
 - text in the title cell beside the title and its `>` sentence: nbdev turns that cell into front matter and drops the rest
   (`--fix` gives it a cell of its own);
 - an import in a cell that is neither exported nor the hidden import cell at the top: to document symbols nbdev runs the exported cells and
   every cell that holds an import, whatever its flags, without the cells before it that it needs (`--fix` moves it to the import cell);
 - a linked name in backticks in a docment: nbdev writes the link's Markdown into the signature it shows (`--fix` takes the backticks away);
+- a linked name in backticks in the text of a link: nbdev puts a link into the link, and the outer one prints as raw text;
+- `pip install luminet_fa`: the package is on no index, so from a clone it is `pip install .`;
 - `skip_exec`: nbdev reports such a notebook as passed without running it.
 """
 import ast, json, os, re, sys
@@ -33,6 +36,18 @@ def split_title(s):
 def title_cell(nb): return next((i for i,c in enumerate(nb['cells']) if c['cell_type'] == 'markdown' and re.search(r'^#\s+\S', src(c), re.M)), None)
 
 def is_code(cell, *flags): return cell['cell_type'] == 'code' and (not flags or re.search(rf"^#\|\s*({'|'.join(flags)})\b", src(cell), re.M))
+
+NOISE = {'a progress bar': r'<progress|progress-bar|█', 'a warning': r'\b[A-Z]\w*Warning\b',
+         'a path of this machine': r'(?<![\w.:/~<])/(?:root|home|tmp|work|Users|private|var|opt|usr|mnt|media|srv|data)/[\w.\-]+|\b[A-Z]:\\\w'}
+
+def noise(cell):
+    "What a saved output shows that says nothing to a reader"
+    for o in cell.get('outputs', []):
+        texts = [o.get('text', ''), *(v for k,v in o.get('data', {}).items() if k.startswith('text/'))]
+        text = '\n'.join(''.join(t) for t in texts)
+        if o.get('name') == 'stderr': yield 'text on stderr', text.strip()[:60]
+        for what,pat in NOISE.items():
+            if m := re.search(pat, text): yield what, text[max(m.start()-20, 0):m.end()+40].strip()
 
 def parse(s):
     try: return ast.parse(re.sub(r'^\s*[%!].*$', 'pass', s, flags=re.M)).body
@@ -60,11 +75,18 @@ def linked_comments(nb, lookup):
             comment = l.partition('#')[2]
             if not l.startswith('#|') and any(lookup(m) for m in re.findall(r'`([^`\s]+?)(?:\(\))?`', comment)): yield i,n,l
 
+def double_links(s, lookup):
+    "Links of a Markdown cell in whose text nbdev would put another one"
+    return [m[0] for m in re.finditer(r'(?<!!)\[([^\[\]]*)\]\([^)\s]+\)', s) if any(lookup(o) for o in re.findall(r'`([^`\s]+?)(?:\(\))?`', m[1]))]
+
 def problems(nb, lookup):
     "What is wrong with one notebook, as short lines"
     out = []
     for i,c in enumerate(nb['cells']):
         if any(o.get('output_type') == 'error' for o in c.get('outputs', [])): out.append(f'cell {i}: a saved error')
+        out += [f'cell {i} ({c.get("id")}): its output shows {what}: {text!r}' for what,text in dict(noise(c)).items()]
+        if c['cell_type'] == 'markdown': out += [f'cell {i}: a link inside a link: {o}' for o in double_links(src(c), lookup)]
+        if m := re.search(r'pip install (?:-\S+ )*[\'"]?luminet_fa\b.{0,20}', src(c)): out.append(f'cell {i} ({c.get("id")}): {m[0]}: the package is on no index')
     t = title_cell(nb)
     if t is None: out.append('no title')
     elif split_title(src(nb['cells'][t]))[1]: out.append(f'cell {t}: nbdev drops the text under the title; --fix gives it a cell of its own')
@@ -124,6 +146,6 @@ def main(args):
                 print(f'mended {f.name}')
         bad += [f'{f.relative_to(NBS.parent)}: {o}' for o in problems(nb, lookup)]
     if bad: print('\n'.join(bad)); sys.exit(1)
-    print(f'{len(files)} notebooks: no saved error, titles and imports in order')
+    print(f'{len(files)} notebooks: no saved error or noise, titles, imports and links in order')
 
 if __name__ == '__main__': main(sys.argv[1:])

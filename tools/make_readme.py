@@ -7,11 +7,12 @@
 README.md is nbconvert's Markdown of `nbs/index.ipynb` after nbdev has processed it (hidden cells gone, doc links in). `nbdev_readme`
 does the same with Quarto; this needs none, and gives the same bytes on every machine. What is added to nbconvert's text: nbdev's front
 matter becomes the title and the sentence under it, links to notebooks and pages become links to the published site, links to files
-under `nbs/` get their path in the repository, and a picture's text is its cell's `#| fig-alt`. It runs no code of the notebook.
+under `nbs/` get their path in the repository, an output is taken as Markdown where it has that, pandas' tables are written as Markdown, and
+a picture's text is its cell's `#| fig-alt`. It runs no code of the notebook.
 
 The package must be installed (`pip install -e '.[dev]'`): nbdev finds the targets of doc links through its entry point.
 """
-import difflib, importlib.metadata, json, os, re, sys
+import difflib, html, importlib.metadata, json, os, re, sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +43,20 @@ def apply_options(cell):
     if opts.get('output') == 'false': cell.outputs = []
     return opts.get('fig-alt', '').strip('"\'')
 
+def table(m):
+    "A table of pandas as Markdown"
+    rows = [[html.unescape(re.sub(r'<[^>]+>', '', c).strip()) for c in re.findall(r'<t[hd][^>]*>(.*?)</t[hd]>', r, re.S)] for r in re.findall(r'<tr.*?>(.*?)</tr>', m[0], re.S)]
+    rows.insert(1, ['---'] + ['--:']*(len(rows[0])-1))
+    return '\n'.join(f"| {' | '.join(r)} |" for r in rows) + '\n\n'
+
+def as_markdown(data):
+    "The representations of one output, with Markdown in the place of HTML"
+    if 'text/markdown' in data: return {k:v for k,v in data.items() if k != 'text/html'}
+    text = ''.join(data.get('text/html', ''))
+    if '<table' not in text: return data
+    text = re.sub(r'</?div[^>]*>|<style.*?</style>|</?p>', '', text, flags=re.S)
+    return {**{k:v for k,v in data.items() if k != 'text/html'}, 'text/markdown': re.sub(r'<table.*?</table>', table, text, flags=re.S).strip()}
+
 def blank_lines(s):
     "At most one empty line at a time, with nothing on it: nbconvert leaves many"
     return re.sub(r'\n{3,}', '\n\n', re.sub(r'^[ \t]+$', '', s, flags=re.M))
@@ -71,6 +86,8 @@ def render():
     kept, alts = [], []
     for c in cells:
         alt = apply_options(c) if c.cell_type == 'code' else ''
+        for o in c.get('outputs', []):
+            if 'data' in o: o['data'] = as_markdown(o['data'])
         if alt is not None: kept.append(c); alts.append(alt)
     keys = 'cell_type metadata source outputs execution_count'.split()
     plain = dict(nbformat=4, nbformat_minor=4, metadata={'language_info': {'name': 'python'}}, cells=[{k:c[k] for k in keys if k in c} for c in kept])
