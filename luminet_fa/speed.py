@@ -119,6 +119,7 @@ class _Forward(Callback):
     def on(self): "Change the model, where that is needed"
     def off(self): "Change it back"
     def inside(self): return nullcontext()
+    def stays(self): "What to say where it cannot be changed back"
     def forward(self, f, *xb):
         "`f(*xb)`, tried first for each shape and mode"
         key = (self.training, *(o.shape[1:] for o in xb if isinstance(o, Tensor)))
@@ -150,6 +151,7 @@ def _first(self:_Forward, f, xb):
     try:
         with self.inside(): return f(*xb)
     except Exception as e:
+        if note := self.stays(): e.add_note(note); raise
         undo(); self.off()
         try: z = f(*again)
         except Exception: self.on(); raise e from None      # it fails without, too: not the fault of the speed-up
@@ -200,6 +202,9 @@ class TriedChannelsLast(_Forward, ChannelsLast):
     def off(self):
         "As before"
         self.learn.model.to(memory_format=torch.contiguous_format)
+    def stays(self):
+        "Several processes exchange gradients in the layout that the weights had when the model was wrapped"
+        if num_distrib()>1: return "If the network runs without to_fast: in several processes the layout cannot change during a fit; pass channels_last=False"
 
 # %% ../nbs/05_speed.ipynb #2bba9681
 def _has_conv2d(model): return any(isinstance(m, nn.Conv2d) for m in model.modules())
