@@ -63,8 +63,8 @@ class ClassScale(nn.Module):
 def _copy_eval(model, *xb):
     "A copy of `model` in eval mode; `model` is not changed"
     with suppress(Exception): return deepcopy(model).eval()
-    try:
-        Teacher(model)(*xb)                                     # a training step leaves tensors with a history in some; asked without gradients, they hold plain ones
+    try:                                      # some hold tensors of the last training step, which nobody can copy; without gradients they get others
+        Teacher(model)(*xb)
         return deepcopy(model).eval()
     except Exception as e: raise InputError(f"this network cannot be copied ({type(e).__name__}: {str(e).partition('. ')[0]})") from None
 
@@ -114,7 +114,7 @@ def match_scale(self:Learner,
 )->Learner:             # itself
     "Give the learner a copy of its network whose logits have the teacher's mean and spread"
     if isinstance(self.opt_func, OptimWrapper):
-        raise InputError("this learner's optimiser was made for the weights of its network: make a new Learner of match_scale(learn, teacher, dls), with an optimiser of its own")
+        raise InputError("this learner's optimiser was made for the weights of its network: make a new Learner, with match_scale(learn, teacher, dls)")
     new = match_scale(self, teacher, ifnone(dl, self.dls), getattr(self.dls, 'n_inp', 1), progress)
     if isinstance(new, ClassScale) and not isinstance(self.model, ClassScale): self.splitter = compose(attrgetter('model'), self.splitter)
     self.model,self.opt = new,None

@@ -118,19 +118,10 @@ class _Forward(Callback):
         self._runs = set(); _Batch(self.learn)
     def on(self): "Change the model, where that is needed"
     def off(self): "Change it back"
-    def inside(self): return nullcontext()
-    def forward(self, f, *xb):
-        "`f(*xb)`, tried first for each shape and mode"
-        key = (self.training, *(o.shape[1:] for o in xb if isinstance(o, Tensor)))
-        if key in self._runs:
-            with self.inside(): return f(*xb)
-        z = self._first(f, xb)
-        self._runs.add(key)
-        return z
-    def leave(self, err):
-        "Say why, and go"
-        _log.warning(f"{self.what}: {type(err).__name__}: {str(err).partition(chr(10))[0]}; the network runs without it")
-        self.off(); self.learn.remove_cb(self)
+    def stays(self): "What to say where it cannot be changed back"
+    def inside(self):
+        "A context manager for the forward pass"
+        return nullcontext()
 
 # %% ../nbs/05_speed.ipynb #da65924a
 def _undo(model):
@@ -150,11 +141,32 @@ def _first(self:_Forward, f, xb):
     try:
         with self.inside(): return f(*xb)
     except Exception as e:
+        if note := self.stays(): e.add_note(note); raise
         undo(); self.off()
         try: z = f(*again)
         except Exception: self.on(); raise e from None      # it fails without, too: not the fault of the speed-up
-        self.leave(e)
+        self._leave(e)
         return z
+
+# %% ../nbs/05_speed.ipynb #7ef39449
+@patch
+def forward(self:_Forward,
+    f,   # the forward pass without it
+    *xb, # inputs of the model
+):
+    "`f(*xb)`, tried first for each shape and mode"
+    key = (self.training, *(o.shape[1:] for o in xb if isinstance(o, Tensor)))
+    if key in self._runs:
+        with self.inside(): return f(*xb)
+    z = self._first(f, xb)
+    self._runs.add(key)
+    return z
+
+@patch
+def _leave(self:_Forward, err):
+    "Say why, and go"
+    _log.warning(f"{self.what}: {type(err).__name__}: {str(err).partition(chr(10))[0]}; the network runs without it")
+    self.off(); self.learn.remove_cb(self)
 
 # %% ../nbs/05_speed.ipynb #c417fe77
 def bf16_pays(
@@ -177,7 +189,7 @@ class BFloat16(_Forward, MixedPrecision):
         super().before_fit()
         self.device_type = one_param(self.model).device.type
     def inside(self):
-        "What is around the forward pass"
+        "Autocast"
         return torch.autocast(self.device_type, torch.bfloat16)
     def after_pred(self):
         "The loss in float32"
@@ -193,13 +205,16 @@ class TriedChannelsLast(_Forward, ChannelsLast):
         "Before another callback wraps the model"
         super().before_fit()
         try: self.on()
-        except RuntimeError as e: self.leave(e)
+        except RuntimeError as e: self._leave(e)
     def on(self):
         "As in `ChannelsLast`"
         self.learn.model.to(memory_format=torch.channels_last)
     def off(self):
         "As before"
         self.learn.model.to(memory_format=torch.contiguous_format)
+    def stays(self):
+        "Several processes exchange gradients in the layout that the weights had when the model was wrapped"
+        if num_distrib()>1: return "If it runs without to_fast: in several processes the layout cannot change during a fit; pass channels_last=False"
 
 # %% ../nbs/05_speed.ipynb #2bba9681
 def _has_conv2d(model): return any(isinstance(m, nn.Conv2d) for m in model.modules())
