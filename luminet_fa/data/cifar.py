@@ -160,12 +160,18 @@ def _check(out, vocab, where):
     if te-tr: raise InputError(f"{where}: the test set has classes that the training set has not: {[vocab[c] for c in sorted(te-tr)][:5]}")
 
 # %% ../../nbs/21_data.cifar.ipynb #f2cadd53
+def _download():
+    "fastai's copy, fetched where it is not there"
+    try: return untar_data(URLs.CIFAR_100)
+    except OSError as e:
+        raise InputError(f"CIFAR-100 could not be downloaded ({type(e).__name__}: {e}): pass path, a folder or archive that holds it") from e
+
 def load_cifar100(
     path=None,   # folder or archive with any of the layouts; None: fastai downloads it (160 MB) into its data folder
     cache=False, # write what was read from class folders beside them as .npz, which is found first the next time?
 )->tuple:        # x_train uint8 (N,3,32,32), y_train int64 (N,), x_test, y_test, vocab: list of class names
     "CIFAR-100 as tensors, in one order whatever the source"
-    kind,where = _find(untar_data(URLs.CIFAR_100) if path is None else path)
+    kind,where = _find(_download() if path is None else path)
     out,vocab = _readers[kind](where)
     _check(out, vocab, where)
     if cache and kind=='folders': _write_cache(where, out, vocab)
