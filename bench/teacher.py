@@ -22,7 +22,7 @@ def noise_cache(teacher, bs, n, device):
     x, y = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8), torch.arange(n) % 100
     dls = tensor_dls(x, y, x[:bs], y[:bs], [str(i) for i in range(100)], *cifar100_stats, bs=bs, device=device, seed=0)
     vc = Noise(teacher, dls)
-    vc.z.copy_(torch.randn(1, device=vc.z.device).half().expand_as(vc.z)); vc.filled[:] = True; vc.complete = True
+    vc.z.copy_(torch.randn(vc.z.shape[2], device=vc.z.device).half().expand_as(vc.z)); vc.filled[:] = True; vc.complete = True
     return vc, dls
 
 
