@@ -11,7 +11,7 @@ from contextlib import redirect_stderr
 from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.fx.experimental.optimization import fuse
-from .core import InputError, eval_mode
+from .core import InputError
 
 # %% ../nbs/01a_fold.ipynb #c998ac63
 def _norms(model):

@@ -7,7 +7,7 @@ __all__ = ['place', 'match_classes', 'class_names', 'check_classes', 'InputMap',
            'load_teacher', 'check_teacher']
 
 # %% ../nbs/02_teacher.ipynb #0351d8ae
-import logging, warnings, math
+import warnings, math
 from collections.abc import Mapping
 from contextlib import nullcontext
 from weakref import WeakKeyDictionary
