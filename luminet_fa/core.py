@@ -6,7 +6,7 @@
 __all__ = ['InputError', 'PathError', 'pick', 'check_logits', 'check_labels', 'eval_mode', 'repo_file', 'one_line_errors']
 
 # %% ../nbs/00_core.ipynb #d32f9ac9
-import sys
+import signal, sys, threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 import torch
@@ -84,15 +84,34 @@ def _below(file, folders):
     f = Path(str(file)).expanduser().resolve()
     return any(f==d or d in f.parents for d in (Path(str(o)).expanduser().resolve() for o in folders if o))
 
+def _end(number, frame):
+    "A signal, as Ctrl-C"
+    raise KeyboardInterrupt(number)
+
+@contextmanager
+def _signals():
+    "Treat SIGTERM and SIGHUP as Ctrl-C, unless somebody has decided what they mean, as nohup does"
+    free = []
+    if threading.current_thread() is threading.main_thread():
+        there = [getattr(signal, n) for n in ('SIGTERM','SIGHUP') if hasattr(signal, n)]
+        free = [s for s in there if signal.getsignal(s)==signal.SIG_DFL]
+    for s in free: signal.signal(s, _end)
+    try: yield
+    finally:
+        for s in free: signal.signal(s, signal.SIG_DFL)
+
 @contextmanager
 def one_line_errors(
     *paths,         # files and folders that the user named; None is ignored
-    interrupted='', # what to say after Ctrl-C
+    interrupted='', # what to say after Ctrl-C, SIGTERM or SIGHUP
 ):                  # context manager for the body of a program
     "End the program with one line for what its user can mend, and with a traceback for everything else"
-    try: yield
+    try:
+        with _signals(): yield
     except InputError as e: sys.exit(f'error: {e}')
     except OSError as e:
         if e.filename is None or not _below(e.filename, paths): raise
         sys.exit(f'error: {e.strerror}: {e.filename}')
-    except KeyboardInterrupt: sys.exit(f'interrupted{interrupted and ": "}{interrupted}')
+    except KeyboardInterrupt as e:
+        print(f'interrupted{interrupted and ": "}{interrupted}', file=sys.stderr, flush=True)
+        sys.exit(128 + (e.args[0] if e.args else signal.SIGINT))

@@ -116,49 +116,70 @@ def _look_again(self:ViewCache):
     self._open()
 
 # %% ../nbs/24_views.ipynb #41559cc4
+def _sums(z):
+    "A checksum of each row of float16 numbers, int32 and odd, so never 0"
+    return 2*z.view(torch.int16).sum(-1, dtype=torch.int32)+1
+
 @patch
 def _open(self:ViewCache):
-    "The table and its flags, new or as an earlier process left them"
+    "The table and its checksums, new or as an earlier process left them"
     n,v = len(self.dl.dataset),self.dl.n_views
     i = torch.zeros(min(n, 2), dtype=torch.long, device=self.dl.dataset.x.device)
-    shape = (n, v, self._logits(i, i).shape[1])
-    if self.folder is None:
-        self.z = torch.zeros(shape, dtype=torch.float16, device=i.device)
-        self.filled = torch.zeros(shape[:2], dtype=torch.bool, device=i.device)
+    shape,at = (n, v, self._logits(i, i).shape[1]),(i.device if self.folder is None else 'cpu')
+    self.sums = torch.zeros(shape[:2], dtype=torch.int32, device=at)
+    if self.folder is None: self.z = torch.zeros(shape, dtype=torch.float16, device=at)
     else:
         self._mm = _map(self.folder/f'{self.key}.f16', shape)
-        self.z,self.filled = torch.from_numpy(self._mm),self._flags(shape[:2])
+        self.z = torch.from_numpy(self._mm)
+        self._take_over()
     self.complete = bool(self.filled.all())
 
 def _map(file, shape):
-    "The float16 numbers in `file`, which is made where it is missing"
+    "The float16 numbers in `file`, which is made or lengthened where need be, and never cut: another process may be filling it"
     size = 2*int(np.prod(shape))
     file.parent.mkdir(parents=True, exist_ok=True)
-    if not file.exists():
-        free = shutil.disk_usage(file.parent).free
-        if free<size: raise InputError(f"the view cache {file} needs {size/1e9:.2f} GB, there are {free/1e9:.2f} GB free: name another folder, or keep it in memory")
-        with open(file, 'wb') as f: os.posix_fallocate(f.fileno(), 0, size) if hasattr(os, 'posix_fallocate') else f.truncate(size)
-    if file.stat().st_size!=size: raise InputError(f"the view cache {file} has {file.stat().st_size} bytes instead of {size}: it is damaged; delete it")
+    there = file.stat().st_size if file.exists() else 0
+    free = shutil.disk_usage(file.parent).free
+    if there+free<size:
+        raise InputError(f"the view cache {file} needs {size/1e9:.2f} GB, there are {free/1e9:.2f} GB free: name another folder, or keep it in memory")
+    with open(os.open(file, os.O_RDWR|os.O_CREAT, 0o666), 'r+b') as f:
+        if hasattr(os, 'posix_fallocate'): os.posix_fallocate(f.fileno(), 0, size)
+        elif there<size: f.truncate(size)
     return np.memmap(file, np.float16, 'r+', shape=shape)
 
 # %% ../nbs/24_views.ipynb #2ad4fdc9
+@patch(as_prop=True)
+def filled(self:ViewCache)->Tensor: # bool, (N,n_views)
+    "Which rows are there"
+    return self.sums!=0
+
+@patch(as_prop=True)
+def _sums_file(self:ViewCache): return self.folder/f'{self.key}.sums.npy'
+
 @patch
-def _flags(self:ViewCache, shape):
-    "Which rows of the file are known to be complete"
-    f = self.folder/f'{self.key}.done.npy'
-    try: old = np.load(f) if f.exists() else np.zeros(shape, bool)
-    except (ValueError, EOFError, OSError): warnings.warn(f"{f} cannot be read: the view cache starts again"); old = np.zeros(shape, bool)
-    return torch.from_numpy(old if old.shape==tuple(shape) else np.zeros(shape, bool))
+def _take_over(self:ViewCache):
+    "Add the rows of the file that others have computed, as far as its checksums vouch for them"
+    if not self._sums_file.exists(): return
+    try: said = torch.from_numpy(np.load(self._sums_file))
+    except (ValueError, EOFError, OSError): said = torch.zeros(0)
+    if said.shape!=self.sums.shape or said.dtype!=self.sums.dtype: return warnings.warn(f"{self._sums_file} cannot be read: the view cache starts again")
+    new,bad = (said!=0)&(self.sums==0),0
+    for i in new.any(1).nonzero()[:,0].split(1000):                            # images; a whole table at once would take twice its size
+        m = new[i]
+        found,own = said[i][m],torch.zeros_like(said[i])
+        right = found==_sums(self.z[i][m])
+        own[m] = torch.where(right, found, 0); self.sums[i] += own; bad += int((~right).sum())
+    if bad: warnings.warn(f"{bad:,} of {int(new.sum()):,} rows of the view cache {self.folder/self.key}.f16 are damaged, and are computed again")
 
 @patch
 def flush(self:ViewCache):
-    "Make what has been computed last: first the logits, then, at once, the flags that vouch for them"
+    "Make what has been computed last: first the logits, then, at once, the checksums that vouch for them"
     if self.folder is None or not self._dirty: return
     self._mm.flush()
-    f = self.folder/f'{self.key}.done.npy'; tmp = f.with_name(f'.{f.stem}.{os.getpid()}.tmp')
-    self.filled |= self._flags(self.filled.shape)                # another process may have filled other rows of the same file
-    with open(tmp, 'wb') as o: np.save(o, self.filled.numpy())
-    os.replace(tmp, f)
+    self._take_over()                                            # another process may have filled other rows of the same file
+    tmp = self._sums_file.with_name(f'.{self.key}.{os.getpid()}.tmp')
+    with open(tmp, 'wb') as o: np.save(o, self.sums.numpy())
+    os.replace(tmp, self._sums_file)
     self._dirty,self.complete = False,bool(self.filled.all())
 
 @patch(as_prop=True)
@@ -182,8 +203,8 @@ def _fill(self:ViewCache, idxs, views):
     "Compute these rows"
     z,d = self._logits(idxs, views),self.z.device
     i,v = idxs.to(d),views.to(d)
-    self.z[i,v] = z.to(d, torch.float16); self.filled[i,v] = True
-    self._dirty = True
+    z = z.to(d, torch.float16)
+    self.z[i,v],self.sums[i,v],self._dirty = z,_sums(z),True
 
 @patch
 def lookup(self:ViewCache,
@@ -193,7 +214,7 @@ def lookup(self:ViewCache,
     "The teacher's logits for these views, computed where they are missing"
     i,v = idxs.to(self.z.device),views.to(self.z.device)
     if not self.complete:
-        new = ~self.filled[i,v]
+        new = self.sums[i,v]==0
         if 2*new.sum()>len(new): new[:] = True                   # mostly new: one shape for the network instead of many
         if new.any(): self._fill(idxs[new.to(idxs.device)], views[new.to(idxs.device)])
     return self.z[i,v].to(idxs.device).float()
@@ -234,7 +255,7 @@ def begin_fit(self:ViewCache,
     if dl.dataset is not self.dl.dataset and _data_key(dl.dataset)!=_data_key(self.dl.dataset):
         raise InputError("the cache was made for other images or another normalisation than the learner's: make one for these data")
     self._look_again()
-    if not self.complete and self.folder is not None: self.filled |= self._flags(self.filled.shape)  # what others have filled meanwhile
+    if not self.complete and self.folder is not None: self._take_over()             # what others have filled meanwhile
     self.complete,self._asked = self.complete or bool(self.filled.all()),0
 
 @patch
