@@ -13,7 +13,6 @@ what the page draws: reliability bins, correlations between the classes, and a t
 """
 import argparse, io, json, sys, warnings
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -23,7 +22,7 @@ import numpy as np, torch
 from luminet_fa.analysis import VariantLoss, class_correlation, penultimate
 from luminet_fa.callback import DistillCallback
 from luminet_fa.core import one_line_errors
-from luminet_fa.ledger import append_row, hardware, source_commit, table_text, write_atomic
+from luminet_fa.ledger import append_row, hardware, source_commit, table_text, write_atomic, utc_now
 from luminet_fa.metrics import reliability_bins
 from luminet_fa.recipes import get_recipe
 from luminet_fa.teacher import load_teacher
@@ -117,7 +116,7 @@ def run_students(a):
                 f'{m}_corr': class_correlation(z).cpu().numpy().astype('f2'), f'{m}_xy': xy.astype('f2'), f'{m}_y': fy.cpu().numpy().astype('u1'),
                 f'{m}_top1': np.float32((z.argmax(1) == y).float().mean().item()*100)}
         print(f'{m:8} {out[f"{m}_top1"]:.2f} %', flush=True)
-    meta = dict(recipe=r.name, seed=a.seed, networks=list(files), classes=[str(dls.vocab[i]) for i in keep.tolist()], n=len(y), date=datetime.now().isoformat(timespec='seconds'),
+    meta = dict(recipe=r.name, seed=a.seed, networks=list(files), classes=[str(dls.vocab[i]) for i in keep.tolist()], n=len(y), date=utc_now(),
                 commit=source_commit(), hardware=hardware(dls.device), command=f'python bench/analysis.py students --path DIR --teacher {teacher_name(a)} --recipe {r.name} --seed {a.seed} --run FOLDER')
     buf = io.BytesIO(); np.savez_compressed(buf, meta=np.array(json.dumps(meta)), **out)
     dest = Path(a.save or a.out)/f'{r.data}-students.npz'

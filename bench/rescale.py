@@ -8,14 +8,13 @@ The scale is measured on the training images as the loader gives them, with its 
 test set, in float32. A row per student.
 """
 import argparse, sys, warnings
-from datetime import datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
 import pandas as pd, torch
 from fastai.basics import CrossEntropyLossFlat, Learner, accuracy
-from luminet_fa.ledger import append_row, hardware, source_commit
+from luminet_fa.ledger import append_row, hardware, source_commit, utc_now
 from luminet_fa.metrics import ExpectedCalibrationError
 from luminet_fa.recipes import get_recipe
 from luminet_fa.rescale import match_scale
@@ -52,7 +51,7 @@ def main():
             net = load_teacher(root/f'{m}-s{seed}.safetensors', arch=make_model(r.student, dls.c), device=dls.device)
             before, after = figures(net, dls), figures(match_scale(net, teacher, dls, progress=sys.stderr.isatty()), dls)
             run = ledger.query('method==@m and seed==@seed').iloc[-1]
-            row = dict(date=datetime.now().isoformat(timespec='seconds'), recipe=r.name, method=m, seed=seed, epochs=int(run.epochs), **before, **{f'{k}_rescaled': v for k, v in after.items()},
+            row = dict(date=utc_now(), recipe=r.name, method=m, seed=seed, epochs=int(run.epochs), **before, **{f'{k}_rescaled': v for k, v in after.items()},
                        **{f'teacher_{k}': v for k, v in of_teacher.items()}, hardware=hardware(dls.device), torch=torch.__version__, commit=source_commit(), trained_by=run.command,
                        command=f"python bench/rescale.py --path DIR --teacher {a.teacher if a.teacher.startswith('weights/') else 'FILE'} --recipe {r.name} --run FOLDER --seeds {seed} --methods {m}")
             print(m, seed, before, '->', after, flush=True)

@@ -7,7 +7,7 @@ __all__ = ['processes', 'join', 'from_first', 'same_everywhere', 'any_process', 
            'shared_ctx']
 
 # %% ../nbs/26_distributed.ipynb #70cc72f3
-import torch, torch.distributed as dist
+import io, torch, torch.distributed as dist
 from torch import nn
 from contextlib import contextmanager
 from fastcore.basics import patch
@@ -26,7 +26,7 @@ def processes()->tuple: # (rank, world); (0, 1) where nobody launched several
     "Which process this is, and how many there are"
     return rank_distrib(), max(1, num_distrib())
 
-# %% ../nbs/26_distributed.ipynb #b0fcc16c
+# %% ../nbs/26_distributed.ipynb #6661409b
 def join():
     "Join the processes that a launcher has started into one group, unless that is done"
     if not dist.is_initialized(): dist.init_process_group('cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo')
@@ -38,13 +38,16 @@ def from_first(
     rank,world = processes()
     if world==1: return f()
     join()
-    box = [None, None]
+    box = [None]
     if rank==0:
-        try: box[0] = f()
-        except Exception as e: box[1] = e
+        try: res = f(),None
+        except Exception as e: res = None,e
+        buf = io.BytesIO(); torch.save(res, buf)                            # by torch, since pickle alone does not take all tensors
+        box = [buf.getvalue()]
     dist.broadcast_object_list(box, 0)
-    if box[1] is not None: raise box[1]
-    return box[0]
+    res,error = torch.load(io.BytesIO(box[0]), map_location='cpu', weights_only=False)   # from a process of one's own
+    if error is not None: raise error
+    return res
 
 def same_everywhere(
     o:dict, # what each process has, by name

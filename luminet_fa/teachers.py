@@ -7,7 +7,6 @@ __all__ = ['save_teacher', 'read_card', 'verify_teacher', 'teacher_recipe', 'tra
 
 # %% ../nbs/32_teachers.ipynb #a8c2a8cd
 import json, sys, warnings
-from datetime import datetime
 from pathlib import Path
 import safetensors, torch
 import safetensors.torch
@@ -15,7 +14,7 @@ from torch import nn
 from fastcore.script import call_parse
 from .core import InputError, PathError, pick
 from .data.cifar import cifar100_stats, cifar_dls
-from .ledger import source_commit, write_atomic
+from .ledger import source_commit, write_atomic, utc_now
 from .models.cifar import cifar_model, cifar_models
 from .recipes import Recipe, teachers
 from .teacher import load_teacher, check_teacher
@@ -85,7 +84,7 @@ def _card(job, seed, row, top1):
     "What to say about the teacher of `row`, whose file gives `top1` %"
     keys = 'recipe epochs schedule settings bs lr wd seed best_top1 best_epoch valid_loss ece eval_on dtype hardware torch fastai commit command'.split()
     return dict(arch=job.recipe.teacher, data='CIFAR-100', n_out=job.dls(seed).c, mean=cifar100_stats[0], std=cifar100_stats[1], top1=round(top1, 2), trained_top1=row['top1'],
-                published_top1=teachers.get(job.recipe.teacher), date=datetime.now().isoformat(timespec='seconds'), **{k:row[k] for k in keys}, run=job.settings('teacher', seed))
+                published_top1=teachers.get(job.recipe.teacher), date=utc_now(), **{k:row[k] for k in keys}, run=job.settings('teacher', seed))
 
 def _teacher_file(job, seed, folder):
     "Where the teacher of a job goes: the plain name, or one with an id where a teacher of other settings has that"

@@ -9,7 +9,6 @@ __all__ = ['make_model', 'distill_cbs', 'make_dls', 'Diverged', 'Checkpoint', 'J
 import io, json, os, platform, random, shutil, sys, time, zipfile
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -31,7 +30,7 @@ from .data.cifar import cifar_dls
 from .data.digits import digits_dls
 from .data.imagenet import imagenet_dls
 from .distributed import any_process, from_first, processes, same_everywhere, share_dls, shared_ctx
-from .ledger import write_atomic, keep, lock, append_row, table_text, source_commit, hardware, Summary
+from .ledger import write_atomic, keep, lock, append_row, table_text, source_commit, hardware, utc_now, Summary
 from .losses import KDLoss, DKDLoss, LSKDLoss
 from .metrics import ExpectedCalibrationError
 from .models.cifar import cifar_model, cifar_models
@@ -460,7 +459,7 @@ def _ask_for_room(self:Job, model):
     if there.is_dir() and free<need:
         raise InputError(f"{self.out} has {free/1e6:.0f} MB free, and checkpoints and weights may need {need/1e6:.0f} MB: name another folder")
 
-# %% ../nbs/31_train.ipynb #393b6cff
+# %% ../nbs/31_train.ipynb #706a3a03
 @patch
 def fit(self:Job,
     method:str, # or 'teacher'
@@ -529,7 +528,7 @@ def row(self:Job,
     dl = learn.dls.train
     n = (len(dl)*dl.bs if dl.drop_last else dl.n)*s['epochs']
     shared = 'recipe method arch seed epochs schedule bs lr wd dtype valid_from_train teacher'.split()+[*_later]
-    return dict(date=datetime.now(timezone.utc).isoformat(timespec='seconds'), **{k:s[k] for k in ('recipe','method')}, teacher=self.recipe.teacher,
+    return dict(date=utc_now(), **{k:s[k] for k in ('recipe','method')}, teacher=self.recipe.teacher,
         student='' if s['method']=='teacher' else self.recipe.student, **{k:s[k] for k in ('seed','epochs','schedule','bs','lr','wd')},
         settings=' '.join(f'{k}={v}' if isinstance(v, str) else f'{k}={v:.6g}' for k,v in s.items() if k not in shared and k!='n_train'), n_train=len(learn.dls.train.dataset),
         top1=round(top1,2), best_top1=round(100*cb.history[best]['accuracy'],2), best_epoch=best+1, valid_loss=round(h['valid_loss'],4),

@@ -1,0 +1,193 @@
+"""Kill runs, flip bits, cut files, fill disks, and count what was lost. The page "What it survives" prints the counts.
+
+    python tools/survives.py                      # all of it, about ten minutes on two cores
+    python tools/survives.py --quick              # a tenth of the numbers, about a minute
+    python tools/survives.py --only kills disks   # some of it
+    python tools/survives.py --out results/survives.csv      # keep the counts, in the place of older ones of the same name
+
+Exit status 1 where anything was lost. Needs a POSIX system; a real full disk needs the right to mount one (root, or user namespaces)."""
+import argparse, contextlib, io, os, random, shutil, signal, subprocess, sys, tempfile, time, warnings
+from pathlib import Path
+
+os.environ.update(OMP_NUM_THREADS='1', MPLBACKEND='Agg')
+import numpy as np, pandas as pd, torch
+from luminet_fa.ledger import append_row, source_commit, table_text, utc_now, write_atomic
+from luminet_fa.models.small import small_model
+from luminet_fa.recipes import get_recipe
+from luminet_fa.teacher import load_teacher
+from luminet_fa.train import run_recipe, _load
+from luminet_fa.data.digits import digits_dls
+from luminet_fa.views import ViewCache, fingerprint
+
+torch.set_num_threads(1)
+warnings.simplefilter('ignore')
+rng = np.random.default_rng(0)
+
+
+def small_run(out, teacher, **kw):
+    "A LumiNet student of six epochs on 128 digits, about a second"
+    recipe = get_recipe('digits', epochs=6, bs=32, seeds=(0,))
+    return run_recipe(recipe, methods=['luminet'], teacher=teacher, n_train=128, device='cpu', verbose=0, bars=False, out=out, **kw)
+
+
+def child(f):
+    "Start `f` in a process of its own, which inherits what is imported; its id. This process must not have computed with torch before"
+    pid = os.fork()
+    if pid: return pid
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try: f()
+        except BaseException: os._exit(1)
+    os._exit(0)
+
+
+def ended(pid): return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def rows(out): return pd.read_csv(io.StringIO(table_text(Path(out)/'results.csv')))
+
+
+def kills(tmp, n):
+    "Runs that are killed at random moments and started again until they end"
+    teacher = small_model('cnn32')
+    t0 = time.perf_counter()
+    assert ended(child(lambda: small_run(tmp/'whole', teacher))) == 0
+    took, done, bad, runs = time.perf_counter()-t0, 0, 0, 0
+    weights = fingerprint(_load(tmp/'whole'/'digits'/'luminet-s0.safetensors')['weights'])
+    while done < n:
+        out, runs = tmp/f'killed{runs}', runs+1
+        while True:                                    # of one run; at most five kills, so that it comes to its end
+            pid = child(lambda: small_run(out, teacher))
+            time.sleep(took*random.Random(done).random())
+            os.kill(pid, signal.SIGKILL)
+            if ended(pid) == 0: break
+            done += 1
+            if done >= n or done % 5 == 0:
+                pid = child(lambda: small_run(out, teacher))
+                if ended(pid): bad += 1
+                break
+        try:
+            same = fingerprint(_load(out/'digits'/'luminet-s0.safetensors')['weights']) == weights
+            bad += not (same and len(rows(out)) == 1 and rows(out).top1[0] == rows(tmp/'whole').top1[0])
+        except Exception: bad += 1
+    return 'kill -9 at a random moment of a run', done, done-bad, f'{runs} runs; each ended with the weights of a run in one piece, to the bit, and with one row'
+
+
+def flips(tmp, n):
+    "Files with one flipped bit: refused, or read as they were"
+    teacher = small_model('cnn32')
+    small_run(tmp/'run', teacher)
+    finished = tmp/'run'/'digits'/'luminet-s0.safetensors'
+    weights = tmp/'teacher.pth'; torch.save(teacher.state_dict(), weights)
+    ckpt = tmp/'c.ckpt'; torch.save(dict(settings={}, model=teacher.state_dict(), opt=dict(a=torch.randn(3000))), ckpt)
+    def net(f): return load_teacher(f, small_model('cnn32')).state_dict()
+    for what, file, read in (('checkpoint', ckpt, _load), ('finished run', finished, _load), ('file of weights (.pth)', weights, net)):
+        whole, right = file.read_bytes(), fingerprint(read(file), 16)
+        refused = other = 0
+        for i in rng.integers(0, 8*len(whole), n):
+            b = bytearray(whole); b[i//8] ^= 1 << int(i % 8)
+            f = file.with_stem('flipped'); f.write_bytes(b)
+            try: other += fingerprint(read(f), 16) != right
+            except Exception: refused += 1
+        yield f'one flipped bit in a {what}', n, n-other, f'{refused} refused, {n-refused-other} read as they were, {other} read as something else'
+
+
+def cuts(tmp, n):
+    "Files cut short at a random place"
+    teacher = small_model('cnn32')
+    small_run(tmp/'cut', teacher)
+    finished = tmp/'cut'/'digits'/'luminet-s0.safetensors'
+    ckpt = tmp/'cut.ckpt'; torch.save(dict(settings={}, model=teacher.state_dict()), ckpt)
+    for what, file in (('checkpoint', ckpt), ('finished run', finished)):
+        whole, silent = file.read_bytes(), 0
+        for i in rng.integers(0, len(whole), n):
+            f = file.with_stem('cut'); f.write_bytes(whole[:i])
+            try: _load(f); silent += 1
+            except Exception: pass
+        yield f'a {what} cut short', n, n-silent, 'refused by name'
+
+
+def caches(tmp, n):
+    "View caches that are harmed between two runs"
+    dls = digits_dls(bs=32, seed=0, device='cpu', n_per_class=5)
+    teacher = small_model('cnn8')
+    right = ViewCache(teacher, dls).build(progress=False).z.clone()
+    held = again = 0
+    for k in range(n):
+        out = tmp/f'cache{k}'
+        ViewCache(teacher, dls, out).build(progress=False)
+        table, sums = next(out.glob('*.f16')), next(out.glob('*.sums.npy'))
+        b = bytearray(table.read_bytes())
+        if k % 4 == 0: i = int(rng.integers(0, 8*len(b))); b[i//8] ^= 1 << i % 8; table.write_bytes(b)
+        if k % 4 == 1: table.write_bytes(b[:int(rng.integers(0, len(b)))])
+        if k % 4 == 2: table.unlink()
+        if k % 4 == 3: sums.write_bytes(sums.read_bytes()[:int(rng.integers(0, sums.stat().st_size))])
+        c = ViewCache(teacher, dls, out)
+        again += int((~c.filled).sum())
+        held += bool(((c.build(progress=False).z-right).float().abs() <= 2e-3*right.float().abs().max()).all())
+    return 'a view cache with a flipped bit, cut short, without its table, or with cut checksums', n, held, f'the same answers afterwards; {again:,} rows computed again'
+
+
+def disks(tmp, n):
+    "Runs on a disk of a random size, which is full before the end"
+    teacher, disk, held, refused = small_model('cnn32'), tmp/'disk', 0, 0
+    disk.mkdir()
+    for k in range(n):
+        size = int(rng.integers(4, 120))*4096
+        code = f"""
+import os, subprocess, sys
+subprocess.run(['mount','-t','tmpfs','-o','size={size}','none','{disk}'], check=True)
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import survives, torch
+torch.manual_seed(0)
+from luminet_fa.train import luminet_distill
+open('{disk}/filler', 'wb').write(b'x'*{size//2 if k % 2 else 0})
+luminet_distill(methods='luminet', seeds='0', epochs=3, images=128, teacher='{tmp}/t.safetensors', device='cpu', out='{disk}/runs')"""
+        if k == 0:
+            import safetensors.torch; safetensors.torch.save_file(teacher.state_dict(), tmp/'t.safetensors')
+        (tmp/'kept').mkdir(exist_ok=True)
+        words = ([] if os.getuid() == 0 and not os.environ.get('NO_ROOT') else ['unshare', '-Urm'])
+        p = subprocess.run([*(words or ['unshare', '-m']), sys.executable, '-c', code], capture_output=True, text=True, env={**os.environ, 'TMPDIR': str(tmp/'kept')})
+        said = (p.stdout+p.stderr).strip()
+        if 'mount' in said and 'CalledProcessError' in said: return 'a disk that is full before the run is done', 0, 0, 'no disk could be mounted here'
+        told = p.returncode == 1 and ('MB free' in said or 'could not be written' in said or 'No space left' in said)
+        refused += 'MB free' in said
+        held += told or p.returncode == 0 and 'LumiNet' in said
+        if not (told or p.returncode == 0): print(said[-1500:])
+    return 'a disk that is full before the run is done', n, held, f'{refused} refused before the first epoch; of the others none ended with status 0 unless everything was kept'
+
+
+def writers(tmp, n):
+    "Processes that write to one table at the same time"
+    pids = [child(lambda i=i: [append_row(tmp/'t.csv', dict(writer=i, row=k)) for k in range(n)]) for i in range(8)]
+    codes = [ended(p) for p in pids]
+    there = len(pd.read_csv(tmp/'t.csv').drop_duplicates())
+    return 'rows written by eight processes at once', 8*n, there if not any(codes) else 0, 'all in one table'
+
+
+parts = dict(kills=(kills, 120), flips=(flips, 300), cuts=(cuts, 100), caches=(caches, 40), disks=(disks, 20), writers=(writers, 40))
+
+
+def keep(file, found):
+    "Put the counts into the table in `file`, in the place of older ones of the same name"
+    old = pd.read_csv(file).to_dict('records') if Path(file).exists() else []
+    new = [o for o in old if o['what'] not in {f['what'] for f in found}]+found
+    write_atomic(file, pd.DataFrame(new).to_csv(index=False).encode())
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--quick', action='store_true'); p.add_argument('--out'); p.add_argument('--only', nargs='+', choices=parts, default=[*parts])
+    a = p.parse_args()
+    found = []
+    for k in (o for o in parts if o in a.only):                     # kills come first: see child
+        f, n = parts[k]
+        with tempfile.TemporaryDirectory() as d:
+            res = f(Path(d), max(4, n//10) if a.quick else n)
+            for what, tried, held, note in ([res] if isinstance(res, tuple) else res):
+                print(f'{"ok  " if held == tried else "LOST"}  {what}: {held} of {tried}; {note}', flush=True)
+                found.append(dict(what=what, tried=tried, held=held, note=note, commit=source_commit(), date=utc_now()))
+    if a.out: keep(a.out, found)
+    sys.exit(any(o['held'] < o['tried'] for o in found))
+
+
+if __name__ == '__main__': main()
