@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats
 import luminet_fa
 from .core import InputError, PathError
+from .losses import distill_methods
 
 # %% ../nbs/29_ledger.ipynb #aaff78a7
 def paired(
@@ -54,7 +55,7 @@ def write_atomic(
         except OSError: pass
         return False
 
-# %% ../nbs/29_ledger.ipynb #135db663
+# %% ../nbs/29_ledger.ipynb #088952ab
 def keep(
     file,       # where to; folders are made
     data:bytes, # what
@@ -201,15 +202,16 @@ def newest(
 
 
 # %% ../nbs/29_ledger.ipynb #37a38cb0
-_names = dict(teacher='teacher', alone='student alone', kd='KD', luminet='LumiNet', dkd='DKD', lskd='LSKD')
-_colors = dict(teacher='#0072B2', alone='#999999', kd='#E69F00', luminet='#009E73', lskd='#CC79A7', dkd='#D55E00')
+def _label(m): return distill_methods[m].label if m in distill_methods else m
+
+def _color(m): return distill_methods[m].color if m in distill_methods else 'k'
 
 def _unlike(rows):
     "In what the rows of one comparison differ although they must not, as words"
     def said(g, cols): return [f"{c} {' and '.join(str(o) for o in g[c].unique())}" for c in cols if g[c].nunique(dropna=False)>1]
     t,s = rows[rows.method=='teacher'],rows[rows.method!='teacher']
     own = [(m, o) for m,g in s.groupby('method', sort=False) for o in said(g, ['lr','settings'])] + [('teacher', o) for o in said(t, _keys)]
-    return '; '.join(said(s, _protocol) + [f'{_names.get(m, m)} with {o}' for m,o in own])
+    return '; '.join(said(s, _protocol) + [f'{_label(m)} with {o}' for m,o in own])
 
 # %% ../nbs/29_ledger.ipynb #cf808b77
 def _pm(m, s): return f'{m:.2f}' + ('' if np.isnan(s) else f' ± {s:.2f}')
@@ -240,13 +242,13 @@ class Summary:
 def table(self:Summary)->pd.DataFrame: # text, one row per method
     "Mean ± standard deviation over seeds of each method"
     return pd.DataFrame({'last epoch, %':[_pm(*o) for o in zip(self.df.top1, self.df.sd)], 'best epoch, %':[_pm(*o) for o in zip(self.df.best, self.df.best_sd)],
-        'seeds':self.df.n.values, 's per run':self.df.seconds.round(1).values}, index=[_names.get(o, o) for o in self.df.index])
+        'seeds':self.df.n.values, 's per run':self.df.seconds.round(1).values}, index=[_label(o) for o in self.df.index])
 
 # %% ../nbs/29_ledger.ipynb #7bf8e689
 @patch
 def verdict(self:Summary)->str: # a sentence or two
     "Who won, or that nobody can say; and which runs have no result"
-    lost = ', '.join(f'{_names.get(m, m)} seed {s}' for m,s in self.stopped)
+    lost = ', '.join(f'{_label(m)} seed {s}' for m,s in self.stopped)
     return self._verdict() + (f' Without a result, because the loss became NaN or infinite: {lost}.' if lost else '')
 
 @patch
@@ -256,11 +258,11 @@ def _verdict(self:Summary):
     p = self.rows[self.rows.method!='teacher'].pivot_table(index='seed', columns='method', values='top1').dropna()
     if p.shape[1]<2 or len(p)<1: return 'One method ran: there is nothing to compare.'
     top,*others = p.mean().sort_values(ascending=False, kind='stable').index
-    if len(p)<2: return f'{_names.get(top, top)} has the largest accuracy, but one seed decides nothing: run at least three.'
+    if len(p)<2: return f'{_label(top)} has the largest accuracy, but one seed decides nothing: run at least three.'
     diffs = {o: paired(p[top], p[o]) for o in others}
-    said = [f'{d:.2f} points ahead of {_names.get(o, o)} (95 % interval {d-w:+.2f} to {d+w:+.2f}{"" if d>w else ", not distinguishable"})' for o,(d,w) in diffs.items()]
+    said = [f'{d:.2f} points ahead of {_label(o)} (95 % interval {d-w:+.2f} to {d+w:+.2f}{"" if d>w else ", not distinguishable"})' for o,(d,w) in diffs.items()]
     d,w = diffs[others[0]]
-    a,b = (_names.get(o, o) for o in (top, others[0]))
+    a,b = (_label(o) for o in (top, others[0]))
     return f'{f"{a} won" if d>w else f"{a} has the largest mean, but {a} and {b} are not distinguishable"}: {"; ".join(said)}; {len(p)} paired seeds, last epoch.'
 
 # %% ../nbs/29_ledger.ipynb #77558972
@@ -281,10 +283,10 @@ def summarise(
 def _draw(self:Summary, ax, bx, i, m):
     "Method `m`, number `i`, on both axes"
     hs = np.array([[100*e['accuracy'] for e in h] for (n,_),h in self.histories.items() if n==m])
-    c,y = _colors.get(m, 'k'),self.rows[self.rows.method==m].sort_values('seed').top1
+    c,y = _color(m),self.rows[self.rows.method==m].sort_values('seed').top1
     if len(hs):
         x = range(1, hs.shape[1]+1)
-        ax.plot(x, hs.T, color=c, lw=.6, alpha=.4); ax.plot(x, hs.mean(0), color=c, lw=2, label=_names.get(m, m))
+        ax.plot(x, hs.T, color=c, lw=.6, alpha=.4); ax.plot(x, hs.mean(0), color=c, lw=2, label=_label(m))
     bx.plot(i+np.linspace(-.15,.15,len(y)) if len(y)>1 else [i], y, 'o', color=c, ms=5); bx.hlines(y.mean(), i-.3, i+.3, color=c)
 
 # %% ../nbs/29_ledger.ipynb #5c20c25f
@@ -296,11 +298,11 @@ def plot(self:Summary,
     fig = Figure(figsize=(8,3), dpi=72, layout='constrained'); ax,bx = fig.subplots(1, 2, width_ratios=(3,2))
     ms = [m for m in self.df.index if m!='teacher']
     for o in (ax,bx):
-        o.axhline(self.rows.teacher_top1.mean(), color=_colors['teacher'], ls='--', lw=1, label='teacher')
+        o.axhline(self.rows.teacher_top1.mean(), color=_color('teacher'), ls='--', lw=1, label='teacher')
         o.grid(alpha=.3); o.spines[['top','right']].set_visible(False)
     for i,m in enumerate(ms): self._draw(ax, bx, i, m)
     ax.set(xlabel='epoch', ylabel='accuracy, %'); ax.xaxis.set_major_locator(MaxNLocator(integer=True)); ax.legend(fontsize=8, loc='lower right')
-    bx.set(xticks=range(len(ms)), xticklabels=[_names.get(m, m) for m in ms], ylabel='last epoch, %', xlim=(-.6, len(ms)-.4))
+    bx.set(xticks=range(len(ms)), xticklabels=[_label(m) for m in ms], ylabel='last epoch, %', xlim=(-.6, len(ms)-.4))
     if file:
         buf = io.BytesIO(); fig.savefig(buf, format='png', dpi=130); write_atomic(file, buf.getvalue())
     return fig

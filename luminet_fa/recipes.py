@@ -9,7 +9,7 @@ __all__ = ['teachers', 'recipes', 'Recipe', 'get_recipe']
 from dataclasses import dataclass, field, replace, fields
 from fastcore.basics import patch
 from .core import InputError, pick
-from .schedules import get_schedule, optimisers, paper_milestones
+from .schedules import optimisers, paper_milestones, schedules, warmup_epochs
 
 # %% ../nbs/30_recipes.ipynb #c39d224e
 def _check(self):
@@ -20,7 +20,7 @@ def _check(self):
         if not getattr(self, k)>0: raise InputError(f"{k} must be positive, got {getattr(self, k)}")
     if self.images and self.images<self.bs: raise InputError(f"images must be 0 (all) or at least one batch of {self.bs}, got {self.images}")
     if self.bs<2: raise InputError(f"bs must be at least 2, because LumiNet compares the samples of a batch; got {self.bs}")
-    get_schedule(self.schedule)
+    pick(schedules, self.schedule, 'schedule')
     pick(optimisers, self.opt, 'opt')
     if not 0<=self.start_size<=self.size: raise InputError(f"start_size must be 0..size, got start_size={self.start_size} and size={self.size}")
     if not self.seeds: raise InputError("seeds is empty: give at least one")
@@ -49,7 +49,7 @@ class Recipe:
     opt:str = 'sgd'         # of teacher and student under one cycle: 'sgd', 'nesterov' or 'adamw', see opt_func
     seeds:tuple = (0,1,2)   # one run of every method for each
     source:str = ''         # where the settings come from
-    published:dict = field(default_factory=dict) # top-1 in % that others reported: teacher, student, KD, DKD, LSKD, LumiNet; what nobody reported is absent
+    published:dict = field(default_factory=dict) # method -> top-1 in % that others reported; what nobody reported is absent
     luminet_by_rule:bool = False # are LumiNet's settings ours, by the rule below, because nobody published any?
     note:str = ''           # what to know before using it
 
@@ -68,8 +68,9 @@ def method(self:Recipe,
 )->dict:      # arguments of the method's loss and of the callback; `lr` where it brings its own
     "Settings of a method under this recipe's schedule and length"
     s = dict(pick(self.methods, name, f'method of {self.name}'))
-    if 'warmup' in s: s['warmup'] = get_schedule(self.schedule).warmup(s['warmup'], self.epochs)
-    if self.schedule=='paper': s.pop('lr', None)
+    if self.schedule=='paper':
+        s.pop('lr', None)
+        if 'warmup' in s: s['warmup'] = warmup_epochs(s['warmup'], self.epochs)
     return s
 
 @patch(as_prop=True)
@@ -80,44 +81,49 @@ def optimiser(self:Recipe)->str: # as opt_func takes it
 @patch(as_prop=True)
 def drop_last(self:Recipe)->bool:
     "Is an incomplete last training batch left out?"
-    return get_schedule(self.schedule).drop_last
+    return self.schedule!='paper'
 
 # %% ../nbs/30_recipes.ipynb #276a8745
 teachers = dict(resnet56=72.34, resnet110=74.31, resnet32x4=79.42, wrn_40_2=75.61, vgg13=74.64, ResNet50=79.34)
-_alone = dict(resnet20=69.06, resnet32=71.14, resnet8x4=72.50, wrn_16_2=73.26, wrn_40_1=71.98, vgg8=70.36, ShuffleV1=70.50, ShuffleV2=71.82, MobileNetV2=64.60)
 
 # %% ../nbs/30_recipes.ipynb #1e2d2ef5
-_figures = {('resnet56','resnet20'): (70.66, 71.97, 71.43, 72.29),   ('resnet110','resnet32'):   (73.08, 74.11, 74.17, 74.20),
-            ('resnet32x4','resnet8x4'): (73.33, 76.32, 76.62, 77.50), ('wrn_40_2','wrn_16_2'):   (74.92, 76.24, 76.11, 76.38),
-            ('wrn_40_2','wrn_40_1'): (73.54, 74.81, 74.37, 75.12),   ('vgg13','vgg8'):           (72.98, 74.68, 74.36, 74.94),
-            ('resnet110','resnet20'): (70.67, 71.06, 71.48, None),   ('resnet32x4','ShuffleV1'): (74.07, 76.45, None, 76.66),
-            ('wrn_40_2','ShuffleV1'): (74.83, 76.70, None, 76.95),   ('vgg13','MobileNetV2'):    (67.37, 69.71, 68.61, 70.50),
-            ('ResNet50','MobileNetV2'): (67.35, 70.35, 69.02, 70.97), ('resnet32x4','ShuffleV2'): (74.45, 77.07, 75.56, 77.55),
-            ('ResNet50','vgg8'): (73.81, None, None, None)}
-
-# %% ../nbs/30_recipes.ipynb #b64b3a19
-_configs = {('resnet32x4','resnet8x4'): (33., 4., 2.), ('vgg13','vgg8'): (70., 8., 1.), ('wrn_40_2','wrn_40_1'): (75., 8., 1.),
-            ('wrn_40_2','ShuffleV1'): (35., 4., 1.), ('vgg13','MobileNetV2'): (70., 8., 2.), ('ResNet50','MobileNetV2'): (70., 8., 2.)}
-_rule = 35., 4., 1.   # alpha, T, ce_w where there is no configuration
+_table = """
+teacher    student     lr  alpha T ce_w  beta  alone  kd    dkd   lskd  luminet
+resnet56   resnet20    .05 rule  - -     2     69.06  70.66 71.97 71.43 72.29
+resnet110  resnet32    .05 rule  - -     2     71.14  73.08 74.11 74.17 74.20
+resnet32x4 resnet8x4   .05 33    4 2     8     72.50  73.33 76.32 76.62 77.50
+wrn_40_2   wrn_16_2    .05 rule  - -     6     73.26  74.92 76.24 76.11 76.38
+wrn_40_2   wrn_40_1    .05 75    8 1     6     71.98  73.54 74.81 74.37 75.12
+vgg13      vgg8        .05 70    8 1     6     70.36  72.98 74.68 74.36 74.94
+resnet110  resnet20    .05 rule  - -     2     69.06  70.67 71.06 71.48 -
+resnet32x4 ShuffleV1   .01 rule  - -     8     70.50  74.07 76.45 -     76.66
+wrn_40_2   ShuffleV1   .01 35    4 1     8     70.50  74.83 76.70 -     76.95
+vgg13      MobileNetV2 .01 70    8 2     8     64.60  67.37 69.71 68.61 70.50
+ResNet50   MobileNetV2 .01 70    8 2     8     64.60  67.35 70.35 69.02 70.97
+resnet32x4 ShuffleV2   .01 rule  - -     8     71.82  74.45 77.07 75.56 77.55
+ResNet50   vgg8        .05 rule  - -     8     70.36  73.81 -     -     -
+"""
+_rule = dict(alpha=35., T=4., ce_w=1.)   # where there is no configuration
 
 # %% ../nbs/30_recipes.ipynb #bd06df98
 _paper = "figures as published (CRD, mdistiller, logit standardisation, LumiNet); LumiNet's settings: "
 _where = {False:"the authors' configuration for this pair", True:"ours, by the rule alpha/T = 8.75; no configuration is published"}
 
-def _beta(teacher, student):
-    "DKD's weight of the classes that are not the target, from mdistiller's configurations"
-    if teacher in ('resnet56','resnet110'): return 2.
-    return 6. if (teacher,student[:3]) in (('vgg13','vgg'), ('wrn_40_2','wrn')) else 8.
+def _pair(teacher, student, lr, beta, rule, lumi, published):
+    "The recipe of one line of the table"
+    return Recipe(f'cifar100/{teacher}-{student}', 'cifar100', teacher, student, _methods(**lumi, beta=beta), lr=lr, opt='nesterov', luminet_by_rule=rule,
+        source=_paper+_where[rule], published=published, note="LumiNet's alpha, T and ce_w are by rule, not published" if rule else '')
 
-def _pair(teacher, student, figures):
-    "One pair of the benchmark's CIFAR-100 tables"
-    rule = (teacher,student) not in _configs
-    pub = dict(teacher=teachers[teacher], student=_alone[student], **dict(zip(('KD','DKD','LSKD','LumiNet'), figures)))
-    return Recipe(f'cifar100/{teacher}-{student}', 'cifar100', teacher, student, opt='nesterov', luminet_by_rule=rule, source=_paper+_where[rule],
-        methods=_methods(*_configs.get((teacher,student), _rule), beta=_beta(teacher, student)), lr=.01 if student.startswith(('Shuffle','Mobile')) else .05,
-        published={k:v for k,v in pub.items() if v is not None}, note="LumiNet's alpha, T and ce_w are by rule, not published" if rule else '')
+def _read(table):
+    "Its lines as recipes"
+    head,*lines = [line.split() for line in table.strip().splitlines()]
+    for words in lines:
+        o = dict(zip(head, words))
+        rule,number = o['alpha']=='rule',{k:float(v) for k,v in o.items() if v[0] in '.0123456789'}
+        published = {k:number[k] for k in ('alone','kd','dkd','lskd','luminet') if k in number}
+        yield _pair(o['teacher'], o['student'], number['lr'], number['beta'], rule, _rule if rule else {k:number[k] for k in _rule}, dict(teacher=teachers[o['teacher']], **published))
 
-_pairs = [_pair(*k, v) for k,v in _figures.items()]
+_pairs = [*_read(_table)]
 
 # %% ../nbs/30_recipes.ipynb #c868de35
 _by_lr = dict(alone=.3, kd=.3, luminet=.03)
@@ -137,8 +143,8 @@ def _imagenet(teacher, student, beta, **kw):
         size=224, start_size=128, source="the authors' configuration for this pair; KD and DKD as in mdistiller") | kw)
 
 _imagenets = [
-    _imagenet('resnet34', 'resnet18', .5, bs=512, lr=.2, teacher_lr=.2, published=dict(teacher=73.31, student=69.76, KD=71.03, DKD=71.70, LSKD=71.42, LumiNet=72.16)),
-    _imagenet('resnet50', 'MobileNetV1', 2., bs=256, lr=.1, teacher_lr=.1, published=dict(teacher=76.16, KD=70.50, DKD=72.05, LumiNet=72.55))]
+    _imagenet('resnet34', 'resnet18', .5, bs=512, lr=.2, teacher_lr=.2, published=dict(teacher=73.31, alone=69.76, kd=71.03, dkd=71.70, lskd=71.42, luminet=72.16)),
+    _imagenet('resnet50', 'MobileNetV1', 2., bs=256, lr=.1, teacher_lr=.1, published=dict(teacher=76.16, kd=70.50, dkd=72.05, luminet=72.55))]
 _tiny = replace(_imagenets[0], name='imagenet/tiny', epochs=12, teacher_epochs=15, bs=128, lr=.1, teacher_lr=.1, size=64, start_size=48, published={},
                 source="ours: the first pair's settings", note='a few thousand images of 64 pixels; not a pair of the paper')
 recipes = {r.name:r for r in [*_own, *_pairs, *_imagenets, _tiny]}

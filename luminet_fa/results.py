@@ -13,7 +13,8 @@ import numpy as np, pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from .core import InputError, PathError
-from .ledger import newest, paired, table_text, _keys, _protocol, _names, _colors, _pm
+from .ledger import newest, paired, table_text, _keys, _protocol, _label, _color, _pm
+from .losses import distill_methods
 from .recipes import recipes
 
 # %% ../nbs/40_results.cifar100.ipynb #4cd96edc
@@ -44,7 +45,7 @@ def _runs(rows, test=True):
     if 'top5' not in rows: rows['top5'] = np.nan                          # ImageNet's rows have it
     return rows[(rows.eval_on=='test')==test]
 
-def _order(m): return ([*_names, m].index(m), str(m))
+def _order(m): return ([*distill_methods, m].index(m), str(m))
 
 def _means(rows):
     "Mean and spread over runs that differ in nothing but the seed, comparison by comparison"
@@ -55,7 +56,6 @@ def _means(rows):
     return o.loc[by.sort_values(['recipe','group','method'], kind='stable').index].reset_index(drop=True)
 
 # %% ../nbs/40_results.cifar100.ipynb #e980fc62
-_columns = dict(teacher='teacher', alone='student', kd='KD', dkd='DKD', lskd='LSKD', luminet='LumiNet')
 _images = dict(cifar100=50_000, imagenet=1_281_167)   # of the whole training set
 
 def _differs(r, recipe):
@@ -74,7 +74,7 @@ def compare(
 )->pd.DataFrame:     # one row per method, protocol and settings; accuracies in %, published ones NaN where there are none
     "Means over seeds beside the published figures"
     df,known = _means(_runs(rows)),recipes if known is None else known
-    def published(r): return known[r.recipe].published.get(_columns.get(r.method), np.nan) if r.recipe in known else np.nan
+    def published(r): return known[r.recipe].published.get(r.method, np.nan) if r.recipe in known else np.nan
     df['published'] = [published(r) for r in df.itertuples()]
     df['published_epochs'] = [np.nan if np.isnan(r.published) else known[r.recipe].epochs for r in df.itertuples()]
     diff = [None if np.isnan(r.published) else _differs(r, known[r.recipe]) for r in df.itertuples()]
@@ -91,7 +91,7 @@ def _run(r):
 def _grouped(df, **cols):
     "Columns of text under the pair and the run"
     idx = [[r.recipe for r in df.itertuples()], [_run(r) for r in df.itertuples()]]
-    return pd.DataFrame(dict(method=[_names.get(m, m) for m in df.method], lr=[f'{o:g}' for o in df.lr], settings=df.settings.tolist()) | cols,
+    return pd.DataFrame(dict(method=[_label(m) for m in df.method], lr=[f'{o:g}' for o in df.lr], settings=df.settings.tolist()) | cols,
                         index=pd.MultiIndex.from_arrays(idx, names=['recipe','run']))
 
 # %% ../nbs/40_results.cifar100.ipynb #13e94a31
@@ -129,7 +129,7 @@ def _variants(g):
     out = {}
     for m in sorted(g.method.unique(), key=_order):
         by = list(g[g.method==m].groupby(['lr','settings'], sort=False))
-        for (lr,s),o in by: out[_names.get(m, m) + (f' (lr {lr:g}{" "+s if s else ""})' if len(by)>1 else '')] = o
+        for (lr,s),o in by: out[_label(m) + (f' (lr {lr:g}{" "+s if s else ""})' if len(by)>1 else '')] = o
     return out
 
 def _verdict(d, w, n):
@@ -188,11 +188,11 @@ def _panel(ax, g):
     "One comparison: points, means, teacher"
     vs,t = _variants(g),g.teacher_top1.iloc[0]
     for i,(name,o) in enumerate(vs.items()):
-        c,y = _colors.get(o.method.iloc[0], 'k'),o.sort_values('seed').top1
+        c,y = _color(o.method.iloc[0]),o.sort_values('seed').top1
         ax.plot(i+np.linspace(-.15,.15,len(y)) if len(y)>1 else [i], y, 'o', color=c, ms=6); ax.hlines(y.mean(), i-.32, i+.32, color=c, lw=2)
     if not np.isnan(t):
-        ax.axhline(t, color=_colors['teacher'], ls='--', lw=1.2)
-        ax.annotate('teacher', (0,t), (3,3), xycoords=('axes fraction','data'), textcoords='offset points', fontsize=9, color=_colors['teacher'])
+        ax.axhline(t, color=_color('teacher'), ls='--', lw=1.2)
+        ax.annotate('teacher', (0,t), (3,3), xycoords=('axes fraction','data'), textcoords='offset points', fontsize=9, color=_color('teacher'))
     ax.set(xticks=range(len(vs)), xticklabels=[textwrap.fill(n, 12) for n in vs], xlim=(-.6, len(vs)-.4), ylabel='last epoch, top-1, %'); ax.margins(y=.12)
     ax.set_title(g.recipe.iloc[0]+'\n'+textwrap.fill(_run(next(g.itertuples())), 56), fontsize=8, loc='left'); _axis(ax)
 
@@ -220,7 +220,7 @@ def _lines(rows, known):
     c,out,kinds = compare(rows, known),[],{o.split('/')[0] for o in pd.DataFrame(rows).recipe}
     for name,r in known.items():
         if not r.published or name.split('/')[0] not in kinds: continue
-        pair,pub,mine = name.split('/')[-1],{m:r.published[k] for m,k in _columns.items() if k in r.published},c[(c.recipe==name) & (c.method!='teacher')]
+        pair,pub,mine = name.split('/')[-1],{m:r.published[m] for m in distill_methods if m in r.published},c[(c.recipe==name) & (c.method!='teacher')]
         if not len(mine): out.append((f'{pair}\nnot run here', pub, []))
         for _,g in mine.groupby(_protocol, sort=False, dropna=False):
             same,f = g.note=="the benchmark's protocol",next(g.itertuples())
@@ -230,7 +230,7 @@ def _lines(rows, known):
 
 # %% ../nbs/40_results.cifar100.ipynb #5ba1c1e1
 def _legend(fig, ms):
-    hs = [Line2D([], [], color=_colors[m], lw=3, label=_names[m]) for m in ms]
+    hs = [Line2D([], [], color=_color(m), lw=3, label=_label(m)) for m in ms]
     hs += [Line2D([], [], color='k', ls='', marker=k, mfc=f, label=l) for k,f,l in (('o','none','published'), ('o','k','ours, same protocol'), ('x','k','ours, other protocol'))]
     fig.legend(handles=hs, loc='outside upper center', ncols=3, fontsize=9, frameon=False)
 
@@ -242,14 +242,14 @@ def plot_published(
     "Published figures and ours, pair by pair and method by method"
     ls = _lines(rows, recipes if known is None else known)
     if not ls: raise InputError("no recipe of this kind has published figures: there is nothing to draw")
-    ms = [m for m in _columns if any(m in pub for _,pub,_ in ls)]
+    ms = [m for m in distill_methods if any(m in pub for _,pub,_ in ls)]
     y = dict(zip(ms, np.linspace(-.3, .3, len(ms)))) if len(ms)>1 else {ms[0]:0}
     fig = Figure(figsize=(8, 1.6+.62*len(ls)), dpi=72, layout='constrained'); ax = fig.subplots()
     for i,(_,pub,ours) in enumerate(ls):
         for m,v,same in ours:
-            ax.plot([v,pub[m]], [i+y[m]]*2, color=_colors[m], lw=1, ls='-' if same else ':')
-            ax.plot(v, i+y[m], 'o' if same else 'x', color=_colors[m], ms=6)
-        for m,v in pub.items(): ax.plot(v, i+y[m], 'o', color=_colors[m], mfc='w', ms=6)
+            ax.plot([v,pub[m]], [i+y[m]]*2, color=_color(m), lw=1, ls='-' if same else ':')
+            ax.plot(v, i+y[m], 'o' if same else 'x', color=_color(m), ms=6)
+        for m,v in pub.items(): ax.plot(v, i+y[m], 'o', color=_color(m), mfc='w', ms=6)
     ax.set(yticks=range(len(ls)), yticklabels=[l for l,*_ in ls], ylim=(len(ls)-.4, -.6), xlabel='best epoch on the test set, top-1, %'); _axis(ax); _legend(fig, ms)
     ax.grid(False, axis='y'); ax.hlines(np.arange(1, len(ls))-.5, 0, 1, transform=ax.get_yaxis_transform(), color='k', lw=.5, alpha=.2)
     return fig

@@ -31,7 +31,7 @@ from .data.digits import digits_dls
 from .data.imagenet import imagenet_dls
 from .distributed import any_process, from_first, processes, same_everywhere, share_dls, shared_ctx
 from .ledger import write_atomic, keep, lock, append_row, table_text, source_commit, hardware, utc_now, Summary
-from .losses import KDLoss, DKDLoss, LSKDLoss
+from .losses import distill_methods
 from .metrics import ExpectedCalibrationError
 from .models.cifar import cifar_model, cifar_models
 from .models.imagenet import imagenet_model, input_map
@@ -54,24 +54,21 @@ def make_model(
     except InputError as e: raise InputError(f"{e}; for CIFAR there are {', '.join(cifar_models)}") from None
 
 # %% ../nbs/31_train.ipynb #9903959f
-_losses = dict(kd=KDLoss, dkd=DKDLoss, lskd=LSKDLoss)
-_method_names = ('alone', *_losses, 'luminet')
-
 def distill_cbs(
-    method:str,   # 'alone', 'kd', 'dkd', 'lskd' or 'luminet'
+    method:str,   # one of distill_methods
     teacher=None, # what the callback takes as a teacher; 'alone' needs none
     sync=False,   # LumiNet's statistics over all processes?
     speed='auto', # of a teacher that is asked live, see Teacher
     **settings,   # of the method: arguments of its loss and of the callback; `lr` is left out
 )->list:          # callbacks for a `Learner`; empty for 'alone'
     "The callbacks that make a `Learner` train by `method`"
-    pick(_method_names, method, 'method')
+    loss = pick(distill_methods, method, 'method').loss
+    if loss is None: return []
     settings.pop('lr', None)
-    if method=='alone': return []
     own = {} if isinstance(teacher, Teacher) else dict(speed=speed)
     if method=='luminet': return [LumiNetCallback(teacher, sync=sync, **own, **settings)]
     cb = {k:settings.pop(k) for k in ('ce_w','kd_w','warmup') if k in settings}
-    return [DistillCallback(teacher, _losses[method](**settings), **own, **cb)]
+    return [DistillCallback(teacher, loss(**settings), **own, **cb)]
 
 # %% ../nbs/31_train.ipynb #17ec8ff1
 _data = dict(digits=digits_dls, cifar100=cifar_dls, imagenet=imagenet_dls)
@@ -382,7 +379,7 @@ def asked(self:Job,
     dls,        # its loaders
 ):              # what a callback takes as a teacher
     "The teacher, or a view cache of it"
-    if not self.cache or method=='alone': return self.teacher
+    if not self.cache or not distill_methods[method].loss: return self.teacher
     if self._views is None:
         self._views = ViewCache(self.teacher, dls, None if self.cache=='memory' else self.cache, amp=torch.bfloat16 if self.bf16 else None)
     return self._views
@@ -396,7 +393,8 @@ def method_cbs(self:Job,
     "What makes the learner train by `method`; a subclass may put another loss here"
     r = self.recipe
     grow = [GrowImages(r.start_size, r.size)] if r.start_size and r.schedule=='onecycle' else []
-    return grow if method=='teacher' else grow+distill_cbs(method, self.asked(method, dls), self.sync, self.speed, **self.recipe.method(method))
+    settings = {} if method=='teacher' else self.recipe.method(method)
+    return grow+distill_cbs(method, self.asked(method, dls), self.sync, self.speed, **settings)
 
 # %% ../nbs/31_train.ipynb #7fdb6eff
 def _line(learn, log):
@@ -459,7 +457,7 @@ def _ask_for_room(self:Job, model):
     if there.is_dir() and free<need:
         raise InputError(f"{self.out} has {free/1e6:.0f} MB free, and checkpoints and weights may need {need/1e6:.0f} MB: name another folder")
 
-# %% ../nbs/31_train.ipynb #706a3a03
+# %% ../nbs/31_train.ipynb #599ef88f
 @patch
 def fit(self:Job,
     method:str, # or 'teacher'
@@ -713,7 +711,8 @@ def _words(o):
 # %% ../nbs/31_train.ipynb #be65b32f
 def _show_list():
     "Print every recipe with what others reported"
-    rows = [dict(recipe=r.name+('*' if r.luminet_by_rule else ''), epochs=r.epochs, bs=r.bs, **r.published) for r in recipes.values()]
+    def said(r): return {m.label:r.published[k] for k,m in distill_methods.items() if k in r.published}
+    rows = [dict(recipe=r.name+('*' if r.luminet_by_rule else ''), epochs=r.epochs, bs=r.bs, **said(r)) for r in recipes.values()]
     print(pd.DataFrame(rows).fillna('').to_string(index=False))
     print('\nteacher to LumiNet: top-1 in % as published, as many epochs as the recipe has, with step decay, best epoch on the test set; blank: nobody published one')
     print('*: nobody published LumiNet\'s settings for this pair; they are ours, by the rule of alpha/T')
@@ -783,5 +782,5 @@ def luminet_distill(
     if processes()[0]: return
     print(f'\n{res}\n\nfigure: {res.file}\nrows: {Path(out)/"results.csv"}')
     r = get_recipe(recipe)
-    if r.published: print('published: ' + ', '.join(f'{k} {v}' for k,v in r.published.items()) + f' ({r.epochs} epochs, step decay, best epoch)')
+    if r.published: print('published: ' + ', '.join(f'{distill_methods[k].label} {v}' for k,v in r.published.items()) + f' ({r.epochs} epochs, step decay, best epoch)')
     if res.problems: sys.exit('\n'.join(['not all went well:', *res.problems]))
