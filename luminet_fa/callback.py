@@ -50,6 +50,7 @@ class DistillCallback(_Tidy):
         teacher_tfm=None,      # function of the inputs that adapts them to the teacher; see InputMap
         arch=None,             # network, where `teacher` is only weights
         speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile' or None, see Teacher
+        weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
     ):
         for n,o in (('ce_w', ce_w), ('kd_w', kd_w)):
             if not 0<=o<float('inf'): raise InputError(f"{n} must be a finite number >= 0, got {o}")
@@ -59,7 +60,7 @@ class DistillCallback(_Tidy):
         self._init_state()
         store_attr('ce_w,kd_w,warmup,class_map,teacher_tfm,speed')
         self.kd_func = loss
-        self.set_teacher(teacher, arch)
+        self.set_teacher(teacher, arch, weights_only)
 
 # %% ../nbs/03_callback.ipynb #b07670eb
 def _check_warmup(w):
@@ -80,9 +81,10 @@ def _init_state(self:DistillCallback):
 def set_teacher(self:DistillCallback,
     teacher,   # as for DistillCallback, or a Teacher
     arch=None, # network, where `teacher` is only weights
+    weights_only=True, # as for DistillCallback
 )->DistillCallback: # itself
     "Give the callback its teacher, or a new one; a reloaded callback has none"
-    self._teacher = as_teacher(teacher, self.speed, arch=arch, class_map=self.class_map, teacher_tfm=self.teacher_tfm)
+    self._teacher = as_teacher(teacher, self.speed, weights_only, arch=arch, class_map=self.class_map, teacher_tfm=self.teacher_tfm)
     return self
 
 # %% ../nbs/03_callback.ipynb #fa0ff016
@@ -306,9 +308,10 @@ class LumiNetCallback(DistillCallback):
         teacher_tfm=None,      # function of the inputs that adapts them to the teacher; see InputMap
         arch=None,             # network, where `teacher` is only weights
         speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile' or None, see Teacher
+        weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
     ):
         super().__init__(teacher, LumiNetLoss(alpha=alpha, T=T, sync=sync), ce_w=ce_w, kd_w=kd_w, warmup=warmup,
-                         class_map=class_map, teacher_tfm=teacher_tfm, arch=arch, speed=speed)
+                         class_map=class_map, teacher_tfm=teacher_tfm, arch=arch, speed=speed, weights_only=weights_only)
         store_attr('alpha,T,sync')
 
 # %% ../nbs/03_callback.ipynb #189c2427

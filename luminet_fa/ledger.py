@@ -216,6 +216,10 @@ def _unlike(rows):
 # %% ../nbs/29_ledger.ipynb #cf808b77
 def _pm(m, s): return f'{m:.2f}' + ('' if np.isnan(s) else f' ± {s:.2f}')
 
+def _md(o):
+    "`o`, text from a file, as Markdown that shows it and does nothing else"
+    return re.sub(r'[\\`\[\]<>|&$\r\n]', lambda m: f'&#{ord(m[0])};', str(o))
+
 class Summary:
     "Rows of one recipe with their table, their verdict and their figure"
     def __init__(self,
@@ -234,8 +238,8 @@ class Summary:
     def _repr_html_(self): return f'{self.table().to_html(border=0)}<p>{html.escape(self.verdict())}</p>'
     def _repr_markdown_(self):
         t = self.table()
-        lines = [['', *t], ['---']*(1+len(t.columns)), *([i, *map(str, o)] for i,o in zip(t.index, t.values))]
-        return '\n'.join(f"| {' | '.join(o)} |" for o in lines) + f'\n\n{self.verdict()}'
+        lines = [['', *t], ['---']*(1+len(t.columns)), *(map(_md, [i, *o]) for i,o in zip(t.index, t.values))]
+        return '\n'.join(f"| {' | '.join(o)} |" for o in lines) + f'\n\n{_md(self.verdict())}'
 
 # %% ../nbs/29_ledger.ipynb #856a4d68
 @patch

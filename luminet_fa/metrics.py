@@ -169,7 +169,7 @@ def plot_reliability(
 class TeacherMetric(_Mean):
     "Mean of `score(z_s, z_t)` over the validation samples; the teacher is not saved with the learner"
     def __init__(self,
-        teacher:nn.Module, # module, Learner, path to an exported .pkl, or a Teacher
+        teacher:nn.Module, # module, Learner or a Teacher
         class_map=None,    # for each student class, the index of the teacher's; see Teacher
         teacher_tfm=None,  # adapts the student's input to the teacher; see Teacher
     ):

@@ -13,7 +13,7 @@ import numpy as np, pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from .core import InputError, PathError
-from .ledger import newest, paired, table_text, _keys, _protocol, _label, _color, _pm
+from .ledger import newest, paired, table_text, _keys, _protocol, _label, _color, _pm, _md
 from .losses import distill_methods
 from .recipes import recipes
 
@@ -110,7 +110,8 @@ def compare_table(
 class _Commands(str):
     "Commands, each with a line of notes below it; a page folds them and wraps them"
     def _repr_markdown_(self):
-        ls = self.splitlines(); items = '\n'.join(f'- `{c}`: {note.strip()}' for c,note in zip(ls[::2], ls[1::2]))
+        ls = self.splitlines(); quoted = [c.replace('`', "'") for c in ls[::2]]
+        items = '\n'.join(f'- `{c}`: {_md(note.strip())}' for c,note in zip(quoted, ls[1::2]))
         return f'<details><summary>Commands, commits and machines</summary>\n\n{items}\n\n</details>'
 
 def provenance(
@@ -119,8 +120,8 @@ def provenance(
     "Commands that make `rows` again, with their commits and machines"
     out = []
     for c,g in pd.DataFrame(rows).fillna({'command':''}).groupby('command', sort=False):
-        def uniq(k): return ', '.join(dict.fromkeys(str(o) for o in g[k]))
-        out.append(f"{c or '(no command recorded)'}\n    {len(g)} row{'s'*(len(g)>1)}; commit {uniq('commit')}; {uniq('hardware')}")
+        def uniq(k): return ', '.join(dict.fromkeys(' '.join(str(o).split()) for o in g[k]))
+        out.append(f"{' '.join(str(c).split()) or '(no command recorded)'}\n    {len(g)} row{'s'*(len(g)>1)}; commit {uniq('commit')}; {uniq('hardware')}")
     return _Commands('\n'.join(out))
 
 # %% ../nbs/40_results.cifar100.ipynb #d24dc365

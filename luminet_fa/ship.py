@@ -21,7 +21,7 @@ from .core import InputError, PathError, eval_mode
 from .teacher import norm_stats
 from .weights import load_weights, read_weights
 from .callback import DistillCallback
-from .ledger import write_atomic
+from .ledger import write_atomic, _md
 from .train import make_model
 
 # %% ../nbs/34_ship.ipynb #e12b373c
@@ -153,12 +153,32 @@ def save_student(
 def _student(folder):
     "The config of the student in `folder`, whose weights are there"
     for n in ('config.json',_weights):
-        if not (folder/n).exists(): raise PathError(f"there is no {n} in {folder}: save_student makes it")
+        if not (folder/n).is_file(): raise PathError(f"there is no {n} in {folder}: save_student makes it")
     cfg,now = _config(folder),_sha((folder/_weights).read_bytes())
-    if 'luminet_fa' not in cfg: raise InputError(f"the config.json in {folder} was not written by save_student")
+    if 'luminet_fa' not in cfg or not isinstance(cfg['files'], dict): raise InputError(f"the config.json in {folder} was not written by save_student")
     if cfg['files'].get(_weights, now)!=now:
         raise InputError(f"config.json and {_weights} in {folder} are of two students: save the student again")
     return cfg
+
+class _Shapes(torch.overrides.TorchFunctionMode):
+    "Networks that are made inside have shapes and no numbers, also those whose code computes with numbers of its own"
+    makers = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
+    def __torch_function__(self, f, types, args=(), kwargs=None):
+        "A new tensor takes no memory"
+        return f(*args, **{**(kwargs or {}), **(dict(device='meta') if f in self.makers else {})})
+
+def _check_size(arch, n_out, weights, folder):
+    "Raise unless the network `arch` has the shapes of `weights`; none of its numbers is made"
+    for how in (torch.device('meta'), _Shapes()):
+        try:
+            with how: m = make_model(arch, n_out)
+            break
+        except InputError: raise
+        except Exception as e: why = e
+    else: raise InputError(f"the network {arch!r} of {folder} cannot be made ({type(why).__name__}): pass arch, a module of the same architecture")
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')                   # that nothing is copied
+        load_weights(m, weights, folder)
 
 def load_student(
     folder,              # made by save_student
@@ -166,13 +186,15 @@ def load_student(
 )->tuple:                # (module in eval mode, config as a dict)
     "The network that `save_student` kept"
     folder = Path(folder); cfg = _student(folder)
-    sized = cfg['vocab'] and isinstance(cfg['vocab'][0], str)
-    if arch is None and not (cfg['arch'] and sized):
-        why = f"names no classes, so the size of {cfg['arch']} is not known"
-        if not cfg['arch']: why = f"does not name its network (a {cfg['network']})"
+    name,vocab = cfg.get('arch'),cfg.get('vocab')
+    sized = isinstance(vocab, list) and vocab and all(isinstance(o, str) for o in vocab)
+    if arch is None and not (isinstance(name, str) and name and sized):
+        why = f"names no classes, so the size of {name} is not known"
+        if not name: why = f"does not name its network (a {cfg.get('network')})"
         raise InputError(f"{folder} {why}: pass arch, a module of the same architecture")
-    m = make_model(cfg['arch'], len(cfg['vocab'])) if arch is None else deepcopy(arch)
-    return load_weights(m, read_weights(folder/_weights), folder).eval(),cfg
+    weights = read_weights(folder/_weights)
+    if arch is None: _check_size(name, len(vocab), weights, folder)
+    return load_weights(make_model(name, len(vocab)) if arch is None else deepcopy(arch), weights, folder).eval(),cfg
 
 # %% ../nbs/34_ship.ipynb #f08a9180
 def _ready(model, x):
@@ -271,14 +293,16 @@ def model_card(
     d,v = cfg['distillation'] or {},cfg['vocab']
     classes = f' and {len(v)} classes' if v and isinstance(v[0], str) else ''
     num = lambda v: f'{v:.4g}' if isinstance(v, float) else str(v)
+    said = lambda v: _md(' '.join(str(v).split()))                # from a config or a table: text on one line
+    code = lambda v: ' '.join(str(v).replace('`', "'").split())
     lines = ['---', f'license: {licence}', 'library_name: fastai', 'tags: [knowledge-distillation, lumi-net, fastai]', '---', '', f'# {name}', '',
-             f"{cfg['network']} with {cfg['parameters']:,} parameters{classes}" + (f', distilled from {teacher}' if teacher else '') + '.', '',
-             '| measured on ' + data + ' | |', '|---|---|', *[f'| {k} | {num(v)} |' for k,v in metrics.items()], '']
+             f"{said(cfg['network'])} with {int(cfg['parameters']):,} parameters{classes}" + (f', distilled from {teacher}' if teacher else '') + '.', '',
+             '| measured on ' + data + ' | |', '|---|---|', *[f'| {said(k)} | {said(num(v))} |' for k,v in metrics.items()], '']
     if teacher and not d: lines += ['With which loss and weights it was distilled is not recorded.', '']
-    if d: lines += [f"Distilled with {d['loss']}, `ce_w={d['ce_w']}`, `kd_w={d['kd_w']}`, `warmup={d['warmup']:.4g}`.", '']
-    if row is not None: lines += [f"Ledger: seed {row['seed']}, {row['epochs']} epochs, commit {row['commit']}, {row['hardware']}", '', f"    {row['command']}", '']
-    px = f", normalised with mean {cfg['mean']} and standard deviation {cfg['std']} of pixels in 0..1" if cfg['mean'] else ''
-    shapes = ' and '.join('x'.join(map(str, i['shape'])) + f" ({i['dtype']})"*(i['dtype']!='float32') for i in cfg['input'])
+    if d: lines += [f"Distilled with {said(d['loss'])}, `ce_w={code(d['ce_w'])}`, `kd_w={code(d['kd_w'])}`, `warmup={float(d['warmup']):.4g}`.", '']
+    if row is not None: lines += [said(f"Ledger: seed {row['seed']}, {row['epochs']} epochs, commit {row['commit']}, {row['hardware']}"), '', f"    {code(row['command'])}", '']
+    px = f", normalised with mean {[*map(float, cfg['mean'])]} and standard deviation {[*map(float, cfg['std'])]} of pixels in 0..1" if cfg['mean'] else ''
+    shapes = ' and '.join('x'.join(map(said, i['shape'])) + f" ({said(i['dtype'])})"*(i['dtype']!='float32') for i in cfg['input'])
     order = ': logits, in the order of `vocab` in config.json' if classes else ' as the network gives it'
     lines += ['## Input', '', f"Batches of {shapes}{px}. Output{order}.", '', '## Limits', '',
               limits or 'Not known: nobody has tried it on other data than those above.', '']

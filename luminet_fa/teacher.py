@@ -161,10 +161,11 @@ class Teacher:
 def as_teacher(
     teacher,      # a Teacher, or anything load_teacher takes
     speed='auto', # as in Teacher
+    weights_only=True, # as in Teacher
     **kwargs,     # what else Teacher takes: `arch`, `class_map`, `teacher_tfm`
 )->Teacher:       # `teacher` itself where it is one
     "`teacher` as a Teacher"
-    if not isinstance(teacher, Teacher): return Teacher(teacher, speed=speed, **kwargs)
+    if not isinstance(teacher, Teacher): return Teacher(teacher, speed=speed, weights_only=weights_only, **kwargs)
     if speed!='auto' or any(o is not None for o in kwargs.values()):
         raise InputError("a Teacher brings its own arch, class_map, teacher_tfm and speed: give them to the `Teacher` instead")
     return teacher
@@ -286,7 +287,7 @@ def load_teacher(
     teacher,                # module, `Learner`, Teacher, state dict, or path: .pkl of `learn.export`, .safetensors, .pth
     arch:nn.Module=None,    # network for a state dict or a file of weights; it is copied, not changed
     device=None,            # where to put it; None leaves it where it is
-    weights_only:bool=True, # False lets `torch.load` run the code in a .pth
+    weights_only:bool=True, # False runs the code in a file, which an exported Learner or a whole module needs: trust its author
     key:str=None,           # place of the weights in a file where several fit, such as 'state_dict_ema'
 )->nn.Module:               # the owner's own, as it is, of a module or Learner; a new one in eval mode of anything else
     "The teacher as a module, whatever it came as"

@@ -55,13 +55,14 @@ def verify_teacher(
     arch:str=None, # name of a network of `cifar_models`; None: what the card says
     tol:float=.5,  # points of top-1 that it may be below its claim, >=0
     progress:bool=False, # show a progress bar
+    weights_only:bool=True, # as in load_teacher
 )->tuple:          # the teacher, in eval mode; its top-1 in %; the claimed top-1 in %, or None
     "Load a teacher strictly, and measure it against what its card or the benchmark says"
     card = read_card(file) if Path(file).suffix=='.safetensors' else {}
     arch = arch or card.get('arch')
     if arch is None: raise InputError(f"{file} has no card that names its network: pass arch, one of {', '.join(cifar_models)}")
     if card.get('arch', arch)!=arch: raise InputError(f"{file} is a {card['arch']}, not a {arch}")
-    teacher = load_teacher(file, arch=cifar_model(arch, dls.c), device=dls.device)
+    teacher = load_teacher(file, arch=cifar_model(arch, dls.c), device=dls.device, weights_only=weights_only)
     top1,claim = 100*check_teacher(teacher, dls, progress=progress),card.get('top1', teachers.get(arch))
     if claim is not None and top1<claim-tol:
         warnings.warn(f"{file} has {top1:.2f} % here and {claim:.2f} % is claimed: check its normalisation and its weights")
@@ -116,13 +117,15 @@ def train_teacher(
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')                   # a poor accuracy goes into the card
         top1 = verify_teacher(file, dls)[1]
-    return save_teacher(run['weights'], file, _card(job, seed, run['row'], top1))
+    save_teacher(run['weights'], file, _card(job, seed, run['row'], top1))
+    if job.problems: raise InputError('; '.join([f'{file} is kept', *job.problems]))
+    return file
 
 # %% ../nbs/32_teachers.ipynb #eeb5e415
-def _check_file(file, path, name, device):
+def _check_file(file, path, name, device, trust):
     "Measure a file of weights, and print what is claimed beside it"
     _check_device(device)
-    top1,claim = verify_teacher(file, cifar_dls(path, device=device), name, progress=sys.stdout.isatty())[1:]
+    top1,claim = verify_teacher(file, cifar_dls(path, device=device), name, progress=sys.stdout.isatty(), weights_only=not trust)[1:]
     print(f"{file}: {top1:.2f} %" + ('' if claim is None else f" ({claim:.2f} % claimed)"))
 
 # %% ../nbs/32_teachers.ipynb #639edb36
@@ -136,6 +139,7 @@ def luminet_teacher(
     lr:float=.05,        # highest learning rate
     seed:int=0,          # of weights and data
     check:str=None,      # do not train: measure this file of weights against its card or the published figure
+    trust:bool=False,    # run the code in that file, which a whole module needs: only where you trust its author
     weights:str='weights', # folder for the float16 file and its card
     out:str='runs',      # folder for checkpoints and table
     fresh:bool=False,    # start again: what the folders hold of this very run is set aside
@@ -146,7 +150,7 @@ def luminet_teacher(
 ):
     "Train one of the benchmark's teachers on CIFAR-100 and keep it with a card, or check one"
     with _program(path, check, weights, out, ledger, fresh=fresh):
-        if check: return _check_file(check, path, name, device)
+        if check: return _check_file(check, path, name, device, trust)
         file = train_teacher(teacher_recipe(name, epochs, schedule, bs, lr), path, weights, seed, out=out, fresh=fresh, ledger=ledger,
                              device=device, bf16=_precision(bf16, float32), verbose=2, bars=sys.stdout.isatty())
     card = read_card(file)

@@ -6,7 +6,7 @@
 __all__ = ['make_model', 'distill_cbs', 'make_dls', 'Diverged', 'Checkpoint', 'Job', 'run_recipe', 'luminet_distill']
 
 # %% ../nbs/31_train.ipynb #0acd941e
-import io, json, os, platform, random, shutil, sys, time, zipfile
+import io, json, os, platform, random, shutil, sys, time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -41,6 +41,7 @@ from .schedules import GrowImages, fit_schedule, opt_func
 from .speed import bf16_pays
 from .teacher import Teacher, check_teacher
 from .views import ViewCache, fingerprint
+from .weights import check_zip
 
 # %% ../nbs/31_train.ipynb #acc67f5b
 def make_model(
@@ -198,8 +199,7 @@ def after_epoch(self:Checkpoint):
 # %% ../nbs/31_train.ipynb #51a904ba
 def _load_checkpoint(file):
     "A checkpoint whose checksums are right"
-    with zipfile.ZipFile(file) as z:
-        if bad := z.testzip(): raise ValueError(f'{bad} is damaged')
+    check_zip(file)
     return torch.load(file, map_location='cpu', weights_only=True)
 
 def _check(weights, notes):
@@ -277,6 +277,7 @@ class Job:
     bars:bool=True            # fastai's progress bars
     teacher:object=None       # the teacher, once there is one
     teacher_given:bool=False  # did it come from outside?
+    trust:bool=False          # run the code in the teacher's file? A .pkl of a module or a learner needs it
     teacher_id:str=None       # short hash of its weights
     teacher_top1:float=None   # its accuracy, %
     cbs:list=()               # callbacks for every learner, such as a logger; they do not count as settings
@@ -511,7 +512,7 @@ def command(self:Job)->str: # without local folders
         if v: opt.append(f'--{k} {v}')
     n = processes()[1]
     program = 'luminet_distill' if n==1 else f'torchrun --nproc_per_node {n} $(which luminet_distill)'
-    return ' '.join([program, r.name, *opt, *(['--bf16'] if self.bf16 else [] if r.data=='digits' else ['--float32']), *(['--compile'] if self.compile else []), *(['--sync'] if self.sync else [])])
+    return ' '.join([program, r.name, *opt, *(['--bf16'] if self.bf16 else [] if r.data=='digits' else ['--float32']), *(['--compile'] if self.compile else []), *(['--sync'] if self.sync else []), *(['--trust'] if self.trust else [])])
 
 # %% ../nbs/31_train.ipynb #14fdc62f
 @patch
@@ -595,7 +596,7 @@ def use_teacher(self:Job,
     self.teacher_given = teacher is not None
     if not self.teacher_given: runs = [self.fit('teacher', 0)]
     teacher = runs[0]['weights'] if runs else self._named(teacher)
-    self.teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher, make_model(self.recipe.teacher, dls.c), speed=self.speed)
+    self.teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher, make_model(self.recipe.teacher, dls.c), weights_only=not self.trust, speed=self.speed)
     self.teacher_id = _teacher_hash(self.teacher)
     self.teacher_top1 = 100*check_teacher(self.teacher, dls.valid.new(rank=0, world=1), progress=False, expected=None if runs else self._expected(), n=2000 if self.recipe.data=='imagenet' and not runs else None)
     return runs
@@ -755,7 +756,8 @@ def luminet_distill(
     schedule:str=None,   # onecycle, or paper for the benchmark's step decay (default: the recipe's)
     opt:str=None,        # optimiser under one cycle: sgd, nesterov or adamw (default: the recipe's)
     set:_arg("settings of the methods to change, such as lr=0.1 alpha=33 ce_w=1", nargs='+')=None, # settings of the methods to change, such as lr=0.1 alpha=33 ce_w=1
-    teacher:str=None,    # file of teacher weights (.safetensors, .pth) or exported learner (.pkl); for ImageNet also 'published' or timm:NAME; without it one is trained
+    teacher:str=None,    # file of teacher weights (.safetensors, .pth) or exported learner (.pkl, with --trust); for ImageNet also 'published' or timm:NAME; without it one is trained
+    trust:bool=False,    # run the code in the teacher's file, which an exported learner needs: only where you trust its author
     pretrain:int=None,   # epochs of a teacher that is trained (default: the recipe's)
     out:str='runs',      # folder for checkpoints, weights, table and figure
     fresh:bool=False,    # start again: what the output folder holds of these runs is set aside
@@ -774,7 +776,7 @@ def luminet_distill(
     "Distil by a recipe: teacher, student alone, KD and LumiNet over several seeds"
     if list: return _show_list()
     kw = dict(teacher=teacher, opt=opt, teacher_epochs=pretrain, out=out, fresh=fresh, ledger=ledger, device=device,
-              compile=compile, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
+              trust=trust, compile=compile, sync=sync, cache=cache, valid_from_train=holdout, n_train=images,
               verbose=(1 if recipe=='digits' else 2) if verbose is None else verbose, bars=sys.stdout.isatty())
     with _program(path, teacher, out, ledger, cache, fresh=fresh):
         res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule,

@@ -46,29 +46,55 @@ class _Named:
     "A context in which whatever goes wrong with `file` names it"
     def __init__(self, file): # path of the file that is read inside
         self.file = file
-    def __enter__(self): return self
+    def __enter__(self):
+        if os.path.exists(self.file) and not os.path.isfile(self.file): raise InputError(f"{self.file} is no regular file: training needs it")
+        return self
     def __exit__(self, typ, e, tb):
         if isinstance(e, InputError) or not isinstance(e, Exception): return False
         if isinstance(e, FileNotFoundError): raise PathError(f"{self.file} is missing: training needs it") from e
         raise InputError(f"{self.file} cannot be read ({typ.__name__}: {str(e)[:120]}): is it truncated or damaged? Fetch it again") from e
 
 # %% ../../nbs/21_data.cifar.ipynb #fa53da55
-_safe = {('numpy','ndarray'), ('numpy','dtype'), ('_codecs','encode'),
-         *((f'numpy.{c}.{m}',n) for c in ('core','_core') for m,n in (('multiarray','_reconstruct'),('multiarray','scalar'),('numeric','_frombuffer')))}
+_ints = {f'{k}{n}' for k in 'iu' for n in (1,2,4,8)}
 
-class _ArrayUnpickler(pickle.Unpickler):
-    "Numpy arrays and plain containers only"
+class _Dtype:
+    "Stands for numpy's type of a number: one of `_ints`"
+    def __init__(self, name, *args):
+        if name not in _ints: raise pickle.UnpicklingError(f"the file holds numbers of type {name!r}, only integers are allowed")
+        self.dtype = np.dtype(name)
+    def __setstate__(self, state): self.dtype = self.dtype.newbyteorder(state[1])
+    def array(self, data, shape, order='C'):
+        "`data`, bytes or what Python 2 had for them, as a new array"
+        return np.frombuffer(data.encode('latin1') if isinstance(data, str) else data, self.dtype).reshape(shape, order=order).copy()
+
+class _Array:
+    "Stands for numpy's array while its parts are read"
+    def __setstate__(self, state): self.value = state[2].array(state[4], state[1], 'F' if state[3] else 'C')
+
+def _buffer(data, dtype, shape, order):
+    "As numpy's `_frombuffer`"
+    o = _Array(); o.value = dtype.array(data, shape, order)
+    return o
+
+# %% ../../nbs/21_data.cifar.ipynb #c23a43c4
+_stand_ins = {'numpy.ndarray': None, 'numpy.dtype': _Dtype, '_codecs.encode': lambda s,how: s.encode('latin1'),
+              **{f'numpy.{c}.{m}':f for c in ('core','_core') for m,f in {'multiarray._reconstruct':lambda *args: _Array(),
+                 'multiarray.scalar':lambda dtype,data: int(dtype.array(data, ())), 'numeric._frombuffer':_buffer}.items()}}
+
+class _ArrayUnpickler(pickle._Unpickler):   # the one in Python: that in C makes a table as large as the file says
+    "Arrays of integers and plain containers only"
     def find_class(self,
         module, # where the file wants something from
         name,   # what it wants
     ):
-        "The class, if it is one of numpy's"
-        if (module,name) in _safe: return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"the file asks for {module}.{name}, only numpy arrays are allowed")
+        "The stand-in for one of numpy's"
+        if f'{module}.{name}' not in _stand_ins: raise pickle.UnpicklingError(f"the file asks for {module}.{name}, only numpy arrays are allowed")
+        f = _stand_ins[f'{module}.{name}']
+        return lambda *args: f(*args)       # a new one each time: what a file does to it is not there for the next file
 
 def _unpickle(f):
     o = _ArrayUnpickler(f, encoding='latin1').load()
-    return {k.decode() if isinstance(k, bytes) else k: v for k,v in o.items()}
+    return {k.decode() if isinstance(k, bytes) else k: v.value if isinstance(v, _Array) else v for k,v in o.items()}
 
 # %% ../../nbs/21_data.cifar.ipynb #91ef397d
 def _read_npz(d):
@@ -85,21 +111,29 @@ def _arrays(b):
     x = np.asarray(b['data'])
     return x.reshape(len(x),3,32,32).transpose(0,2,3,1),np.asarray(b['fine_labels'])
 
+def _part(s, f):
+    "Images and labels of the pickle `f`, or the names in that called meta"
+    b = _unpickle(f)
+    if s!='meta': return _arrays(b)
+    names = b['fine_label_names']
+    if not isinstance(names, list) or not all(isinstance(o, str) for o in names): raise ValueError('its class names are no list of text')
+    return names
+
 # %% ../../nbs/21_data.cifar.ipynb #6055c3ea
 def _read_pickle(d):
     out = {}
     for s in ('train','test','meta'):
-        with _Named(d/s), open(d/s, 'rb') as f: out[s] = _unpickle(f) if s=='meta' else _arrays(_unpickle(f))
-    return out,out.pop('meta')['fine_label_names']
+        with _Named(d/s), open(d/s, 'rb') as f: out[s] = _part(s, f)
+    return out,out.pop('meta')
 
 def _read_tar(p):
     out = {}
     with _Named(p), tarfile.open(p) as t:
         for m in t:
             s = m.name.split('/')[-1]
-            if m.isfile() and s in ('train','test','meta'): out[s] = _unpickle(t.extractfile(m)) if s=='meta' else _arrays(_unpickle(t.extractfile(m)))
+            if m.isfile() and s in ('train','test','meta'): out[s] = _part(s, t.extractfile(m))
         for s in ('train','test','meta'): assert s in out, f"no member {s}"
-    return out,out.pop('meta')['fine_label_names']
+    return out,out.pop('meta')
 
 # %% ../../nbs/21_data.cifar.ipynb #74b0034b
 def _check_homes(names, d):
@@ -127,10 +161,11 @@ def _read_files(files):
 
 def _read_folders(d):
     report = Report()
-    names = {s: [o for o,_ in _images(d/s, s, report)] if (d/s).is_dir() else [] for s in ('train','test')}
+    names = {s: [o for o,_ in _images(d/s, s, report, Path(os.path.realpath(d)))] if (d/s).is_dir() else [] for s in ('train','test')}
     for s,v in names.items():
         if not v: raise PathError(f"{d} has no images in {s}/: class folders need both train/ and test/")
     _check_homes([o for v in names.values() for o in v], d)
+    if any(map(report.get, report.bad)): raise InputError(f"{d}: {report}")
     if report: warnings.warn(f"{d}: {report}")
     cls = {s: [o.split('/')[-2] for o in v] for s,v in names.items()}
     vocab = sorted(set(cls['train']))

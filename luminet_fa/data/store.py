@@ -6,7 +6,7 @@
 __all__ = ['Report', 'to_8bit', 'read_image', 'scan_images', 'build_store', 'StoreSplit', 'Store', 'luminet_store']
 
 # %% ../../nbs/18_data.store.ipynb #b8e74dcc
-import hashlib, io, json, os, shutil, sys, warnings
+import errno, hashlib, io, json, os, re, shutil, stat, sys, warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +15,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from fastcore.basics import patch
 from fastcore.script import call_parse
 from fastai.imports import progress_bar
+from filelock import FileLock, Timeout
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as TF
 from ..core import InputError, PathError, one_line_errors
@@ -23,13 +24,18 @@ from ..core import InputError, PathError, one_line_errors
 class Report(dict):
     "What is odd about a folder of images: kind -> names"
     kinds = dict(val_only='classes in val that train lacks', loose='images in no class folder, though they belong in train/<class>/ or val/<class>/',
+        name='classes with line breaks, control characters or bytes that are not UTF-8 in their names, to be renamed',
+        special='named pipes, sockets, devices and links that lead nowhere, left out',
+        outside='links that lead out of the folder, left out',
+        loop='links to folders that hold them or that another link led to before, not followed',
+        extreme='images of too many pixels or too long a shape, left out',
         skipped='hidden files, and folders that are no classes (., __ or @ in front), skipped',
         no_image='files that hold no image, left out', corrupt='corrupt images, left out',
         white='images of 32 bits that do not say what is white, left out', empty='classes without an image, which keep their label',
         grey='greyscale images, converted to RGB', cmyk='CMYK images, converted to RGB', mode='images with a palette, transparency or more than 8 bits, converted to RGB',
         rotated='images with an EXIF rotation, ignored as in torchvision and fastai', turned='images with an EXIF rotation, applied',
         small='images that are smaller than the store, not enlarged', ignored='files without the suffix of an image, ignored')
-    errors,bad = ('val_only','loose'),('no_image','corrupt','white')
+    errors,bad = ('val_only','loose','name'),('special','outside','extreme','no_image','corrupt','white')
 
     def add(self,
         kind:str, # one of `kinds`
@@ -41,13 +47,19 @@ class Report(dict):
     __repr__ = __str__
 
 # %% ../../nbs/18_data.store.ipynb #6ea1ec3f
+_unseen = re.compile('[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')   # characters that move what is printed, and bytes that are none
+
+def _shown(name):
+    "`name` as it can be printed, on one line"
+    return _unseen.sub(lambda m: ascii(m[0])[1:-1], name)
+
 @patch
 def lines(self:Report,
     most:int=None, # names in a line; None: all
 )->list:           # of str, one for each kind that there is
     "The report, a line for each kind"
     more = lambda v: f', and {len(v)-most:,} more' if most and len(v)>most else ''
-    return [f"{what} ({len(v):,}): {', '.join(v[:most])}{more(v)}" for k,what in self.kinds.items() if (v:=self.get(k))]
+    return [f"{what} ({len(v):,}): {', '.join(map(_shown, v[:most]))}{more(v)}" for k,what in self.kinds.items() if (v:=self.get(k))]
 
 @patch
 def refuse(self:Report,
@@ -79,6 +91,26 @@ def to_8bit(
     return im.convert(mode)
 
 # %% ../../nbs/18_data.store.ipynb #c01ad0f7
+_suffixes = {'.jpg','.jpeg','.png','.webp','.bmp','.gif','.tif','.tiff'}
+_formats = 'JPEG','PNG','WEBP','BMP','GIF','TIFF'   # Pillow's names for them
+_max_pixels = 2**26    # width times height; a picture of so many takes 0.3 GB while it is read, with 16 bits a value 1.3 GB
+_max_ratio = 100       # longer side over shorter side
+
+class _Extreme(InputError):
+    "A picture that would take too much memory"
+
+def _open(file):
+    "The picture in `file`, by its header alone: in one of `_formats`, and of a size that fits into memory"
+    if isinstance(file, (str,Path)) and os.path.exists(file) and not os.path.isfile(file):
+        raise InputError(f"{file} is no regular file")
+    try: im = Image.open(file, formats=_formats)
+    except Image.DecompressionBombError as e: raise _Extreme(f"{file}: {e}") from None
+    w,h = im.size
+    if w*h<=_max_pixels and max(w, h)<=_max_ratio*min(w, h): return im
+    im.close()
+    raise _Extreme(f"{file} has {w}x{h} pixels: a picture may have {_max_pixels:,}, and a longer side of {_max_ratio} times the shorter one")
+
+# %% ../../nbs/18_data.store.ipynb #9c91b6c1
 _modes = {'L':'grey', '1':'grey', 'CMYK':'cmyk'}
 
 def _orientation(im):
@@ -93,7 +125,7 @@ def read_image(
     upright:bool=False, # turn the image as its EXIF data say
 )->tuple:               # RGB PIL image, list of the kinds of Report it belongs to
     "Decode one image, and say what had to be done to it"
-    with Image.open(file) as im:
+    with _open(file) as im:
         im.load()
         odd = [] if im.mode=='RGB' else [_modes.get(im.mode, 'mode')]
         if _orientation(im) in range(2, 9):
@@ -104,22 +136,50 @@ def read_image(
     return (TF.resize(im, size) if size and min(im.size)>size else im),odd
 
 # %% ../../nbs/18_data.store.ipynb #3057ffda
-_suffixes = {'.jpg','.jpeg','.png','.webp','.bmp','.gif','.tif','.tiff'}
 _splits = 'train','val'
-
-def _is_class(e): return e.is_dir() and not e.name.startswith(('.','__','@'))
 
 def _entries(d): return sorted(os.scandir(d), key=lambda e: e.name)
 
-def _images(d, at, report):
-    "Yield name and directory entry of each image below folder `d`; `report` gets what is passed over"
-    for e in _entries(d):
-        name = f'{at}/{e.name}'
-        if _is_class(e): yield from _images(e.path, name, report)
-        elif e.is_dir() or e.name[0]=='.': report.add('skipped', name)
-        elif os.path.splitext(e.name)[1].lower() in _suffixes: yield name,e
-        else: report.add('ignored', name)
+def _mode(e):
+    "Type of the file that the directory entry `e` leads to; 0 where it leads nowhere"
+    try: return stat.S_IFMT(e.stat().st_mode)
+    except OSError as err:
+        if err.errno in (errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG): return 0
+        raise
 
+def _odd_link(e, folder, root, seen):
+    "The kind of Report for a link that is not followed, or None; `seen` gets the folders that links lead to"
+    real,here = (Path(os.path.realpath(o)) for o in (e.path, os.path.dirname(e.path)))
+    if root and not real.is_relative_to(root): return 'outside'
+    if not folder: return None
+    if real in seen or here.is_relative_to(real): return 'loop'
+    seen.add(real)
+
+# %% ../../nbs/18_data.store.ipynb #2633764e
+def _passed_over(e, root, seen):
+    "The kind of Report for what is neither an image nor a folder to look into, or None"
+    mode = _mode(e); folder = mode==stat.S_IFDIR
+    if e.name[0]=='.' or folder and e.name.startswith(('__','@')): return 'skipped'
+    if mode not in (0, stat.S_IFDIR, stat.S_IFREG): return 'special'
+    if not folder and os.path.splitext(e.name)[1].lower() not in _suffixes: return 'ignored'
+    if not mode: return 'special'
+    return _odd_link(e, folder, root, seen) if e.is_symlink() else None
+
+def _walk(d, at, report, root, seen):
+    "Yield name and entry of the images and folders in `d` itself; `report` gets what is passed over"
+    for e in _entries(d):
+        name,kind = f'{at}/{e.name}',_passed_over(e, root, seen)
+        if kind: report.add(kind, name)
+        else: yield name,e
+
+def _images(d, at, report, root=None, seen=None):
+    "Yield name and entry of each image below folder `d`; with a `root`, links that lead out of it are not followed"
+    seen = set() if seen is None else seen
+    for name,e in _walk(d, at, report, root, seen):
+        if e.is_dir(): yield from _images(e.path, name, report, root, seen)
+        else: yield name,e
+
+# %% ../../nbs/18_data.store.ipynb #6f582e1d
 def _note_classes(n, report):
     "Note empty classes and those that only val has, from `n`: split -> class -> number of images"
     every = sorted({*n['train'], *n['val']})
@@ -130,18 +190,27 @@ def _note_classes(n, report):
             if not n[s].get(c): report.add('empty', f'{s}/{c}')
 
 # %% ../../nbs/18_data.store.ipynb #9da241eb
+def _split(path, s, report, links):
+    "Class -> list of (name, bytes, time) of the images in a split"
+    root,d,seen,found = Path(os.path.realpath(path)),path/s,set(),{}
+    if not d.is_dir():
+        raise PathError(f"{path} {'has no folder '+s+'/' if path.is_dir() else 'does not exist'}: images are expected in train/<class>/ and val/<class>/")
+    if not links and not Path(os.path.realpath(d)).is_relative_to(root):
+        raise InputError(f"{d} is a link that leads out of {path}: links=True (--links) follows such links")
+    root = None if links else root
+    for name,e in _walk(d, s, report, root, seen):
+        if not e.is_dir(): report.add('loose', name); continue
+        if _unseen.search(e.name): report.add('name', name)
+        found[e.name] = [(n, o.stat().st_size, o.stat().st_mtime_ns) for n,o in _images(e.path, name, report, root, seen)]
+    return found
+
 def scan_images(
-    path,      # folder with train/<class>/ and val/<class>/
-)->tuple:      # list of class names, split -> list of (name, bytes, time), Report
+    path,       # folder with train/<class>/ and val/<class>/
+    links=False,# follow links that lead out of it?
+)->tuple:       # list of class names, split -> list of (name, bytes, time), Report
     "Find the images of a folder without opening them"
-    path,report,found = Path(path).expanduser(),Report(),{}
-    for s in _splits:
-        if not (path/s).is_dir(): raise PathError(f"{path} {'has no folder '+s+'/' if path.is_dir() else 'does not exist'}: images are expected in train/<class>/ and val/<class>/")
-        found[s] = {e.name: [] for e in _entries(path/s) if _is_class(e)}
-        for name,e in _images(path/s, s, report):
-            c = name.split('/')[1]
-            if c not in found[s]: report.add('loose', name)
-            else: found[s][c].append((name, e.stat().st_size, e.stat().st_mtime_ns))
+    path,report = Path(path).expanduser(),Report()
+    found = {s: _split(path, s, report, links) for s in _splits}
     _note_classes({s:{c:len(v) for c,v in f.items()} for s,f in found.items()}, report)
     report.refuse(path)
     if len(found['train'])<2: raise InputError(f"{path}: classification needs at least two classes, train/ has {len(found['train'])}")
@@ -187,6 +256,7 @@ def _try_read(file, size, upright):
     try:
         with _naming(file): return *read_image(file, size, upright),''
     except UnidentifiedImageError: return None,['no_image'],''
+    except _Extreme: return None,['extreme'],''
     except InputError: return None,['white'],''
     except OSError as e:
         if e.errno is not None: raise
@@ -209,13 +279,18 @@ def _make_chunk(root, out, stem, files, cfg):
     return sum(done['bytes']),len(files)
 
 # %% ../../nbs/18_data.store.ipynb #70f5d6de
+def _is_own(f):
+    "Is `f` called as the files of a store are, and no link?"
+    return bool(re.fullmatch(r'(train|val)(-\d{5,}\.(bin|json)|\.npz)', f.name)) and not f.is_symlink()
+
 def _have(out, stem, files, cfg, verify):
     "Whether a chunk is there, made of these files with these settings, and whole"
     j,b = out/f'{stem}.json',out/f'{stem}.bin'
-    if not (j.exists() and b.exists()): return False
-    try: d = json.loads(j.read_text())
-    except ValueError: return False
-    return d['key']==_key(files, cfg) and b.stat().st_size==sum(d['bytes']) and (not verify or _file_hash(b)==d['hash'])
+    if not all(_is_own(o) and o.is_file() for o in (j,b)): return False
+    try:
+        d = json.loads(j.read_text())
+        return d['key']==_key(files, cfg) and b.stat().st_size==sum(d['bytes']) and (not verify or _file_hash(b)==d['hash'])
+    except (ValueError,TypeError,KeyError): return False
 
 @contextmanager
 def _strict():
@@ -244,9 +319,10 @@ def _make_chunks(root, out, jobs, cfg, workers, progress):
         except BaseException: ex.shutdown(wait=True, cancel_futures=True); raise
 
 def _too_many(report, n, max_bad, out):
-    bad = sum(len(report.get(k, ())) for k in report.bad)
+    bad,unread = (sum(len(report.get(k, ())) for k in o) for o in (report.bad, ('special','outside')))
+    n += unread                                        # what was left out before anything was opened
     if bad>n*max_bad/100: raise InputError(f"{bad:,} of {n:,} images ({100*bad/n:.1f} %) cannot be used, more than {max_bad:g} % (all are in {out/'report.txt'}):\n{report}\n"
-                                           "Fetch them again and repeat the command, which makes only what has changed; or allow more with max_bad")
+                                           "Fetch them again and repeat the command, which makes only what has changed; or allow more with max_bad, and links that lead out of the folder with links")
 
 # %% ../../nbs/18_data.store.ipynb #b9af96f4
 def _index(out, stems, vocab):
@@ -255,7 +331,7 @@ def _index(out, stems, vocab):
     size,names = [np.array(d['bytes'], dtype=np.int64) for d in ds],[o for d in ds for o in d['name']]
     o2i,cat = {c:i for i,c in enumerate(vocab)},lambda o: np.concatenate(o) if o else np.zeros(0, np.int64)
     return dict(y=np.array([o2i[o.split('/')[1]] for o in names], dtype=np.int64), hw=np.array([o for d in ds for o in d['hw']], dtype=np.int32).reshape(-1,2), bytes=cat(size),
-        start=cat([o.cumsum()-o for o in size]), chunk=np.repeat(np.arange(len(ds)), [len(o) for o in size]), names=np.frombuffer('\0'.join(names).encode(), np.uint8)),ds
+        start=cat([o.cumsum()-o for o in size]), chunk=np.repeat(np.arange(len(ds)), [len(o) for o in size]), names=np.frombuffer(os.fsencode('\0'.join(names)), np.uint8)),ds
 
 def _finish(out, path, jobs, cfg, vocab, report, max_bad):
     "Write the report, the tables and, if all is well, `store.json`"
@@ -267,14 +343,37 @@ def _finish(out, path, jobs, cfg, vocab, report, max_bad):
         buf = io.BytesIO(); np.savez(buf, **z); _write(out/f'{s}.npz', buf.getvalue())
         meta['splits'][s] = dict(n=len(z['y']), chunks=[dict(file=f'{o}.bin', bytes=sum(d['bytes']), hash=d['hash']) for o,d in zip(stems, ds)], count=np.bincount(z['y'], minlength=len(vocab)).tolist())
     _note_classes({s:dict(zip(vocab, meta['splits'][s]['count'])) for s in _splits}, report)
-    _write(out/'report.txt', '\n'.join(f'{k}\t{o}' for k,v in report.items() for o in v).encode())
+    _write(out/'report.txt', '\n'.join(f'{k}\t{_shown(o)}' for k,v in report.items() for o in v).encode())
     report.refuse(path)
     _too_many(report, sum(len(f) for _,f in jobs), max_bad, out)
-    for f in out.glob('*-*.bin'):
+    for f in filter(_is_own, out.glob('*-*.bin')):
         if f.stem not in dict(jobs): f.unlink(); f.with_suffix('.json').unlink(missing_ok=True)
     _write(out/'store.json', json.dumps(dict(meta, report=report)).encode())
 
 # %% ../../nbs/18_data.store.ipynb #8eb7be96
+@contextmanager
+def _alone(out):
+    "Hold the lock of the store in `out`; another build there is waited for"
+    lock = FileLock(out/'.lock')
+    try: lock.acquire(timeout=0)
+    except Timeout:
+        print(f'another build is under way in {out}: this one goes on when that one ends', file=sys.stderr, flush=True)
+        lock.acquire()
+    except (OSError,NotImplementedError): pass         # no lock can be had here
+    try: yield
+    finally: lock.release()
+
+def _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progress):
+    "Make what is not there, and the tables"
+    todo = [j for j in jobs if not _have(out, *j, cfg, verify)]
+    if todo: (out/'store.json').unlink(missing_ok=True)
+    for f in out.glob('.*.part'):
+        if re.fullmatch(r'\.(store|report|train|val)\b.*\.\d+\.part', f.name): f.unlink(missing_ok=True)
+    _make_chunks(path, out, todo, cfg, workers or _cores(), progress)
+    _finish(out, path, jobs, cfg, vocab, report, max_bad)
+    return Store(out)
+
+# %% ../../nbs/18_data.store.ipynb #ff2e9607
 def build_store(
     path,               # folder with train/<class>/ and val/<class>/
     out,                # folder of the store; made where it is missing
@@ -286,21 +385,17 @@ def build_store(
     verify:bool=False,  # compare the chunks that are there with their checksums, and make damaged ones again
     progress:bool=True, # show a progress bar
     chunk:int=512,      # images in a chunk
+    links:bool=False,   # follow links that lead out of the folder of images
 ):                      # Store
     "Decode every image once; go on where an earlier build stopped"
     if size<1 or not 0<=quality<=100: raise InputError(f"size must be at least 1 pixel and quality 0..100, got {size} and {quality}")
     path,out = Path(path).expanduser().resolve(),Path(out).expanduser().resolve()
     if out==path or path/'train' in (out,*out.parents) or path/'val' in (out,*out.parents): raise InputError(f"the store {out} cannot be among the images of {path}: name another folder")
     cfg = dict(version=_version, size=size, quality=quality, upright=upright)
-    vocab,files,report = scan_images(path)
-    out.mkdir(parents=True, exist_ok=True)
+    vocab,files,report = scan_images(path, links)
     jobs = [(f'{s}-{k//chunk:05d}', files[s][k:k+chunk]) for s in _splits for k in range(0, len(files[s]), chunk)]
-    todo = [j for j in jobs if not _have(out, *j, cfg, verify)]
-    if todo: (out/'store.json').unlink(missing_ok=True)
-    for f in out.glob('.*.part'): f.unlink(missing_ok=True)
-    _make_chunks(path, out, todo, cfg, workers or _cores(), progress)
-    _finish(out, path, jobs, cfg, vocab, report, max_bad)
-    return Store(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with _alone(out): return _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progress)
 
 # %% ../../nbs/18_data.store.ipynb #6a338e25
 def _no_store(d):
@@ -309,6 +404,24 @@ def _no_store(d):
     if any(d.glob('*-*.bin')): return f"the store in {d} is not finished: repeat the `luminet_store` command that began it, it goes on from there"
     if (d/'train').is_dir(): return f"{d} holds images, not a store: build one from them once, with `luminet_store {d} OUT`, and give OUT"
     return f"{d} holds no store: build one with `luminet_store DIR {d}`"
+
+def _own_file(folder, name):
+    "The file `name` of the store in `folder`, or an error: no other file is opened, whatever `store.json` says"
+    f = Path(folder)/str(name)
+    if f.parent!=Path(folder) or not _is_own(f):
+        raise InputError(f"{f} is no file of a store: luminet_store did not write the store.json in {folder}, build the store again")
+    if not f.is_file(): raise InputError(f"{f} is missing: repeat the `luminet_store` command, it makes only what is not there")
+    return f
+
+def _meta(folder):
+    "What the `store.json` in `folder` says"
+    if not (folder/'store.json').is_file(): raise PathError(_no_store(folder))
+    try:
+        m = json.loads((folder/'store.json').read_text())
+        if m['version']==_version: return m,[o for s in m['splits'].values() for o in s['chunks']]
+    except (ValueError,TypeError,KeyError,AttributeError):
+        raise InputError(f"the store.json in {folder} is damaged: repeat the command that built the store") from None
+    raise InputError(f"the store in {folder} is from another version of luminet_fa: repeat the command that built it")
 
 # %% ../../nbs/18_data.store.ipynb #743f15c1
 class StoreSplit:
@@ -320,9 +433,10 @@ class StoreSplit:
         jpeg,     # are the images JPEGs?
     ):
         self.folder,self.files,self.jpeg,self._maps = folder,[folder/o for o in chunks],jpeg,{}
-        with np.load(folder/f'{split}.npz') as z: self._start,self._bytes,self._chunk,names = (z[k] for k in ('start','bytes','chunk','names')); y,hw = z['y'],z['hw']
+        with np.load(_own_file(folder, f'{split}.npz')) as z: self._start,self._bytes,self._chunk,names = (z[k] for k in ('start','bytes','chunk','names')); y,hw = z['y'],z['hw']
+        if (hw.max(1)>_max_ratio*hw.min(1)).any(): raise InputError(f"the store in {folder} holds pictures of too long a shape: build it again")
         self.y,self.hw,self._names = torch.from_numpy(y),torch.from_numpy(hw).long(),names
-    names = property(lambda self: self._names.tobytes().decode().split('\0') if len(self) else [], doc="Files the images came from, below the source folder")
+    names = property(lambda self: os.fsdecode(self._names.tobytes()).split('\0') if len(self) else [], doc="Files the images came from, below the source folder")
     def __len__(self): return len(self.y)
     def __getstate__(self): return {**self.__dict__, '_maps':{}}
 
@@ -342,15 +456,12 @@ class Store:
         folder, # the store
     ):
         self.folder = Path(folder).expanduser()
-        if not (self.folder/'store.json').is_file(): raise PathError(_no_store(self.folder))
-        m = self.meta = json.loads((self.folder/'store.json').read_text())
-        if m['version']!=_version:
-            raise InputError(f"the store in {self.folder} is from another version of luminet_fa: repeat the command that built it")
+        self.meta,self.chunks = m,_ = _meta(self.folder)
         self.vocab,self.size,self.quality,self.report = m['vocab'],m['size'],m['quality'],Report(m['report'])
-        self.chunks = [o for s in m['splits'].values() for o in s['chunks']]
         for o in self.chunks:
-            f = self.folder/o['file']
-            if not f.is_file() or f.stat().st_size!=o['bytes']: raise InputError(f"{f} is {'damaged' if f.is_file() else 'missing'}: repeat the `luminet_store` command, it makes only what is not there")
+            f = _own_file(self.folder, o['file'])
+            if f.stat().st_size!=o['bytes']:
+                raise InputError(f"{f} is damaged: repeat the `luminet_store` command, it makes only what is not there")
     def __getitem__(self, s): return StoreSplit(self.folder, s, [o['file'] for o in self.meta['splits'][s]['chunks']], self.quality>0)
     def __repr__(self):
         n = {k:v['n'] for k,v in self.meta['splits'].items()}
@@ -376,8 +487,9 @@ def luminet_store(
     max_bad:float=1.,   # refuse if more than this part of the images cannot be used, %
     workers:int=None,   # threads (default: as many as there are cores)
     verify:bool=False,  # compare what is there with its checksums, and make damaged parts again
+    links:bool=False,   # follow links that lead out of the folder of images
 ):
     "Decode every image of a folder once, into a store that training reads; go on where an earlier build stopped"
     with one_line_errors(path, out, interrupted='the same command goes on from the last finished chunk'):
-        st = build_store(path, out, size, quality, upright, max_bad, workers, verify, progress=sys.stdout.isatty())
+        st = build_store(path, out, size, quality, upright, max_bad, workers, verify, progress=sys.stdout.isatty(), links=links)
     print(f'{st.report}\n{st}')

@@ -17,7 +17,7 @@ from fastai.data.all import TfmdDL, DataLoaders, CategoryMap, Category, TensorCa
 from fastai.vision.core import TensorImage, TensorImageBW
 from fastai.losses import CrossEntropyLossFlat
 from ..core import InputError
-from .store import to_8bit
+from .store import _open, to_8bit
 
 # %% ../../nbs/19_data.tensor.ipynb #1f5c19c1
 def n_views(
@@ -312,7 +312,7 @@ def decode(self:SharedDL,
 def _one_image(o, shape):
     "Picture, file or array `o` -> uint8 (1,C,H,W)"
     c,h,w = shape
-    if isinstance(o, (str,Path)): o = Image.open(o)
+    if isinstance(o, (str,Path)): o = _open(o)
     if isinstance(o, Image.Image):
         o = to_8bit(o, 'L' if c==1 else 'RGB')
         o = np.array(o if o.size==(w,h) else o.resize((w,h), Image.BICUBIC))

@@ -172,7 +172,7 @@ def imagenet_model(
     name:str,              # MobileNetV1, a network of torchvision (resnet34), or timm:NAME
     n_out:int=1000,        # classes, one logit each, >=1; published weights have theirs
     weights=None,          # None: random; 'published'; a torchvision version such as IMAGENET1K_V1; or a file: .pth, .safetensors
-    weights_only:bool=True,# False lets `torch.load` run the code in a .pth
+    weights_only:bool=True,# False runs the code in a file, see read_weights
 )->nn.Module:              # in train mode; images (B,3,H,W) -> logits (B,n_out); `image_input` says what input_of says
     "The network `name`, with random, published or one's own weights"
     lib,key = _source(name)
