@@ -55,7 +55,7 @@ class Campaign:
     def __init__(self, a):
         self.a, self.out, self.at, self.commit = a, Path(a.out), time.monotonic()+60*a.minutes, source_commit()
         self.names = a.teachers or [t for t in FIRST if t in teachers]
-        self.pairs = a.pairs or sorted((r.name for r in recipes.values() if r.data == 'cifar100' and 'KD' in r.published), key=lambda n: (FIRST.index(recipes[n].teacher), n != 'cifar100/resnet32x4-resnet8x4'))
+        self.pairs = a.pairs or sorted((r.name for r in recipes.values() if r.data == 'cifar100' and 'kd' in r.published), key=lambda n: (FIRST.index(recipes[n].teacher), n != 'cifar100/resnet32x4-resnet8x4'))
 
     def job_args(self):
         a = self.a

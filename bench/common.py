@@ -37,13 +37,16 @@ def cpu_name():
 
 def machine_info():
     """date, commit, cpu, cores, gpu, python, torch, threads, malloc: the columns every row of a bench file starts with.
+    Where a GPU takes products of float32 numbers in TF32, one more, float32, says so.
     malloc is 'kept' where glibc was told not to give freed memory back (MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ in the environment)."""
     import torch
+    from luminet_fa.core import uses_tf32
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return dict(date=datetime.date.today().isoformat(), commit=commit(), cpu=cpu_name(), cores=cores,
                 gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else 'none',
                 python=platform.python_version(), torch=torch.__version__, threads=torch.get_num_threads(),
-                malloc='kept' if {'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'} <= set(os.environ) else '')
+                malloc='kept' if {'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'} <= set(os.environ) else '',
+                **(dict(float32='tf32') if torch.cuda.is_available() and uses_tf32('cuda') else {}))
 
 
 def _sync():

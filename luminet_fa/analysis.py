@@ -10,7 +10,7 @@ __all__ = ['standardise', 'VariantLoss', 'class_correlation', 'penultimate', 'ex
 import numpy as np, pandas as pd, torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from .core import InputError
+from .core import InputError, on_cpu
 from .results import _axis
 from .losses import _pair, _kl, _positive
 from .perception import autocast_off
@@ -64,7 +64,7 @@ def class_correlation(
 )->Tensor:    # (C,C), in [-1,1]; a class whose logit is constant has zeros
     "Correlation between the logits of every two classes"
     if z.ndim!=2 or len(z)<2: raise InputError(f"class_correlation needs logits (N,C) of at least 2 images, got {tuple(z.shape)}")
-    h = standardise(z.double(), eps=1e-12)
+    h = standardise(on_cpu(z).double(), eps=1e-12)
     return (h.T@h/len(h)).float()
 
 # %% ../nbs/41_results.analysis.ipynb #991bfde4
@@ -122,7 +122,7 @@ def plot_matrices(
     "Square matrices beside each other, on one scale of colours"
     fig = Figure(figsize=(2.7*len(ms)+.8,3), dpi=72, layout='constrained'); axs = np.atleast_1d(fig.subplots(1, len(ms), sharey=True))
     for ax,(k,m) in zip(axs, ms.items()):
-        im = ax.imshow(np.asarray(m, float), cmap='RdBu_r', vmin=-limit, vmax=limit, interpolation='nearest')
+        im = ax.imshow(np.asarray(on_cpu(m), float), cmap='RdBu_r', vmin=-limit, vmax=limit, interpolation='nearest')
         ax.set_title(k, fontsize=9); ax.set_xlabel('class'); ax.tick_params(labelsize=8)
     axs[0].set_ylabel('class'); fig.colorbar(im, ax=axs, label=label, shrink=.8)
     return fig
@@ -136,8 +136,9 @@ def plot_features(
     nc = min(3, len(nets)); nr = -(-len(nets)//nc)
     fig = Figure(figsize=(2.9*nc, 2.7*nr+.5), dpi=72, layout='constrained'); axs = fig.subplots(nr, nc, squeeze=False).ravel()
     for ax,(k,(xy,y)) in zip(axs, nets.items()):
+        xy,y = np.asarray(on_cpu(xy), float),np.asarray(on_cpu(y))
         for i,c in enumerate(np.unique(y)):
-            ax.scatter(*np.asarray(xy, float)[y==c].T, s=7, color=f'C{i%10}', marker='o^'[i%2], label=classes[i], lw=0)
+            ax.scatter(*xy[y==c].T, s=7, color=f'C{i%10}', marker='o^'[i%2], label=classes[i], lw=0)
         ax.set_title(k, fontsize=9); ax.set(xticks=[], yticks=[])
     for ax in axs[len(nets):]: ax.remove()
     fig.legend(*axs[0].get_legend_handles_labels(), loc='outside lower center', ncols=5, fontsize=8, frameon=False, markerscale=2)

@@ -16,6 +16,7 @@ from fastai.callback.mixup import MixHandler
 from fastai.callback.training import GradientAccumulation
 from .core import InputError, check_logits
 from .losses import LumiNetLoss
+from .perception import autocast_off
 from .teacher import as_teacher, check_classes, norm_stats
 
 # %% ../nbs/03_callback.ipynb #c36ed80e
@@ -250,7 +251,7 @@ def _check_targets(self:DistillCallback, z):
 def after_loss(self:DistillCallback):
     "Compose: `ce_w` times the learner's loss plus `ramp*kd_w` times the distillation term"
     z_s = self.pred if self.pred.dtype==torch.float64 else self.pred.float()
-    with torch.autocast(z_s.device.type, enabled=False): kd = self._term(z_s)
+    with autocast_off(z_s): kd = self._term(z_s)
     if self._unchecked: self._check_term(kd, z_s)
     total = self.ramp*self.kd_w*kd
     if self._unlabelled: self.learn.yb = (z_s.detach().new_full((len(z_s),), torch.nan),)
@@ -274,7 +275,7 @@ def _check_term(self:DistillCallback, kd, z_s):
     if not (isinstance(kd, Tensor) and kd.numel()==1 and kd.requires_grad):
         raise InputError("the distillation loss must return one number with a gradient for its first argument, the student's logits")
     at = self._z.to(z_s.dtype).requires_grad_()
-    with torch.autocast(z_s.device.type, enabled=False): g_t, = torch.autograd.grad(self._term(at), at)
+    with autocast_off(z_s): g_t, = torch.autograd.grad(self._term(at), at)
     g_s, = torch.autograd.grad(kd, z_s, retain_graph=True)
     if not g_t.norm()<=.5*g_s.norm() and not torch.allclose(z_s, at, rtol=.1, atol=.1*at.std().item()):
         raise InputError(f"{getattr(self.kd_func, '__name__', type(self.kd_func).__name__)} is not smallest where student and teacher agree: it must take raw logits "

@@ -11,7 +11,8 @@ from contextlib import redirect_stderr
 from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.fx.experimental.optimization import fuse
-from .core import InputError
+from .core import InputError, exact_float32, uses_tf32
+from .perception import autocast_off
 
 # %% ../nbs/01a_fold.ipynb #c998ac63
 def _norms(model):
@@ -34,6 +35,10 @@ def _check_same(new, old, xb, rtol, what):
     off = (a.float()-b.float()).abs().max().item()
     if not off<=rtol*b.float().abs().max().item(): raise InputError(f"{what} changed its logits by {off:.2g}")
 
+def _check_exactly(new, model, xb, rtol, what):
+    "The same in float32, whatever the network will run in"
+    with autocast_off(next(model.parameters())), exact_float32(): _check_same(new, model, _few(xb), rtol, what)
+
 # %% ../nbs/01a_fold.ipynb #efa40b63
 def fold_batchnorm(
     model:nn.Module,  # in eval mode, and to be left in it; it is not changed
@@ -48,20 +53,21 @@ def fold_batchnorm(
     try: new = fuse(model, inplace=True).eval()   # inplace is about the copy of the weights; nothing of `model` is written to
     except Exception as e: raise InputError(f"it cannot be traced or folded ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})") from None
     if _norms(new)==n: return model
-    with torch.autocast(next(model.parameters()).device.type, enabled=False): _check_same(new, model, _few(xb), rtol, 'folding')
+    _check_exactly(new, model, xb, rtol, 'folding')
     return new
 
 # %% ../nbs/01a_fold.ipynb #71916000
 def compile_frozen(
     model:nn.Module,  # in eval mode; it is not changed, and its weights must not change either
     *xb,              # inputs of one batch, as large as those to come; both are compared on them
-    rtol:float=1e-3,  # largest difference between their outputs, as a share of the largest output, >0; 0.05 inside autocast
+    rtol:float=1e-3,  # largest difference between their outputs, as a share of the largest output, >0; from 0.05 on in autocast, 0.02 in TF32
 )->nn.Module:         # to be called without gradients only
     "`model` compiled for inference with its weights as constants"
     if any(m.training for m in model.modules()): raise InputError("only a network in eval mode can be compiled for inference")
     new = torch.compile(model, options=dict(freezing=True))
-    dev = next(model.parameters()).device.type
-    try: _check_same(new, model, xb, max(rtol, .05) if torch.is_autocast_enabled(dev) else rtol, 'compiling')
+    dev = next(model.parameters()).device
+    coarse = .05 if torch.is_autocast_enabled(dev.type) else .02 if uses_tf32(dev) else 0
+    try: _check_same(new, model, xb, max(rtol, coarse), 'compiling')
     except ValueError: raise
     except Exception as e: raise InputError(f"it cannot be compiled ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})") from None
     return new
@@ -74,7 +80,7 @@ def channels_last_copy(
 )->nn.Module:         # answers as `model` does
     "A copy of `model` whose images and kernels lie in memory with their channels last"
     new = copy.deepcopy(model).to(memory_format=torch.channels_last)
-    with torch.autocast(next(model.parameters()).device.type, enabled=False): _check_same(new, model, _few(xb), rtol, 'channels last')
+    _check_exactly(new, model, xb, rtol, 'channels last')
     return new
 
 # %% ../nbs/01a_fold.ipynb #a30a6748

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 import luminet_fa
-from .core import InputError, PathError
+from .core import InputError, PathError, own_device
 from .losses import distill_methods
 
 # %% ../nbs/29_ledger.ipynb #aaff78a7
@@ -171,15 +171,15 @@ def source_commit(
 # %% ../nbs/29_ledger.ipynb #7d7dc0b8
 def hardware(
     device='cpu', # where the arithmetic happens
-)->str:           # name of the GPU, or of the processor and its number of threads in use
+)->str:           # name of the GPU, or of the processor and its number of threads in use; of Apple's processors the GPU has no other name
     "The machine, for a table"
-    device = torch.device(device)
+    device = own_device(device)
     if device.type=='cuda': return torch.cuda.get_device_name(device)
     try:
         lines = Path('/proc/cpuinfo').read_text(errors='replace').splitlines()
         cpu = next(l.split(':',1)[1].strip() for l in lines if l.startswith('model name'))
     except (OSError, StopIteration): cpu = platform.processor() or platform.machine()
-    return f'{cpu}, {torch.get_num_threads()} threads'
+    return f'{cpu}, {torch.get_num_threads()} threads' if device.type=='cpu' else f'{cpu}, its GPU by {device.type}'
 
 # %% ../nbs/29_ledger.ipynb #b61e573b
 _protocol = ['recipe','teacher','student','schedule','opt','epochs','bs','wd','n_train','dtype','eval_on','processes','teacher_top1']

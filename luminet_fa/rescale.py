@@ -17,27 +17,29 @@ from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from fastcore.basics import compose, ifnone, patch
 from fastprogress.fastprogress import progress_bar
-from .core import InputError, check_logits
+from .core import InputError, check_logits, exact_float32
 from .fold import _check_same
 from .teacher import Teacher, as_teacher
 
 # %% ../nbs/33_rescale.ipynb #e87dd1f9
-def _inputs(b, n_inp):
-    "The plain input tensors of a batch"
-    return [o.as_subclass(Tensor) for o in (b if isinstance(b, (tuple,list)) else (b,))[:n_inp]]
+def _inputs(b, n_inp, f=None):
+    "The plain input tensors of a batch, on the device of `f` where that is a network with weights"
+    d = next((o.device for o in f.parameters()), None) if isinstance(f, nn.Module) else None
+    return [o.as_subclass(Tensor).to(o.device if d is None else d) for o in (b if isinstance(b, (tuple,list)) else (b,))[:n_inp]]
 
 def logit_moments(
     f,                  # function of the inputs that returns logits (B,C), such as a network in eval mode
     dl,                 # batches (x,...); labels, if there are any, are not looked at
     n_inp:int=1,        # how many items of a batch are inputs
     progress:bool=True, # show a progress bar
-)->tuple:               # (mean, standard deviation), float64, (C,) each, on the device of the logits
+)->tuple:               # (mean, standard deviation), float64, (C,) each, on the CPU
     "Mean and standard deviation of each class's logits over `dl`"
     n = s = q = 0
     for b in (progress_bar(dl, leave=False) if progress else dl):
-        with torch.no_grad(): z = f(*_inputs(b, n_inp)).double()
+        with torch.no_grad(): z = f(*_inputs(b, n_inp, f))
         check_logits(z, 'network')
         if z.ndim!=2: raise InputError(f"only logits (B,C) can be rescaled, got shape {tuple(z.shape)}")
+        z = z.cpu().double()                                # MPS has no float64
         n,s,q = n+len(z),s+z.sum(0),q+z.square().sum(0)
     if n<2: raise InputError(f"the mean and spread of logits need two images or more, got {n}")
     mean = s/n
@@ -77,7 +79,8 @@ def _fold_scale(model, a, b, x):
     with torch.no_grad():
         if last.bias is None: last.bias = nn.Parameter(last.weight.new_zeros(len(a)))
         last.weight.mul_(a[:,None]); last.bias.mul_(a).add_(b)
-    try: _check_same(m, scaled, x, max(1e-3, 4*torch.finfo(last.weight.dtype).eps), 'folding')
+    try:
+        with exact_float32(): _check_same(m, scaled, x, max(1e-3, 4*torch.finfo(last.weight.dtype).eps), 'folding')
     except ValueError: return scaled
     return m
 
@@ -92,18 +95,20 @@ def match_scale(
     "Give each class of the student's logits the mean and the standard deviation of the teacher's"
     if isinstance(dl, DataLoaders): n_inp,dl = dl.n_inp,dl.train.new(shuffle=False, drop_last=False) if hasattr(dl.train, 'new') else dl.train
     teacher = as_teacher(teacher)
-    x = _inputs(next(iter(dl)), n_inp)
-    model = _copy_eval(student.model if isinstance(student, Learner) else student, *x)
+    net = student.model if isinstance(student, Learner) else student
+    x = _inputs(next(iter(dl)), n_inp, net)
+    model = _copy_eval(net, *x)
     asked = Teacher(model)                                      # as a teacher is: it may write into its input
     z_s,z_t = asked(*x),teacher(*x)
     check_logits(z_s, 'student'); check_logits(z_t)
     C,C_t = z_s.shape[1],z_t.shape[1]
     if C!=C_t: raise InputError(f"the student has {C} classes and the teacher {C_t}: pass Teacher(teacher, class_map=...)")
-    mean,std = logit_moments(lambda *x: torch.cat([asked(*x), teacher(*x)], 1), dl, n_inp, progress)
+    def both(*x): x = _inputs(x, n_inp, model); return torch.cat([asked(*x), teacher(*x)], 1)
+    mean,std = logit_moments(both, dl, n_inp, progress)
     (m_s,m_t),(s_s,s_t) = mean.split(C),std.split(C)
     if (s_s<=1e-6*s_s.max()).any(): raise InputError(f"the student says the same of every image for class {int(s_s.argmin())}: there is nothing to rescale")
-    a = s_t/s_s
-    return _fold_scale(model, a.float(), (m_t-a*m_s).float(), x).eval()
+    a,b = (o.float().to(z_s.device) for o in (s_t/s_s, m_t-s_t/s_s*m_s))
+    return _fold_scale(model, a, b, x).eval()
 
 # %% ../nbs/33_rescale.ipynb #17dce4b3
 @patch

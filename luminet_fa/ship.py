@@ -14,7 +14,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 import pandas as pd, safetensors.torch, torch
 from torch import nn, Tensor
-from fastcore.all import first, is_listy, tuplify
+from fastcore.all import first, is_listy, noop, tuplify
 from fastai.learner import Learner
 import luminet_fa
 from .core import InputError, PathError, eval_mode
@@ -258,20 +258,25 @@ def export_onnx(
 
 # %% ../nbs/34_ship.ipynb #778bb5e7
 def _seconds(f, n):
-    "Median of `n` calls after three"
-    t = []
-    for i in range(n+3): t0 = time.perf_counter(); f(); t.append(time.perf_counter()-t0)
+    "Median of `n` calls after three, each until a GPU is done as well"
+    t,wait = [],torch.accelerator.synchronize if torch.accelerator.is_available() else noop
+    for i in range(n+3): t0 = time.perf_counter(); f(); wait(); t.append(time.perf_counter()-t0)
     return statistics.median(t[3:])
 
+def _where(m):
+    "The device of a network; the CPU for one without weights, and for a function"
+    return next((o.device for o in m.parameters()), torch.device('cpu')) if isinstance(m, nn.Module) else torch.device('cpu')
+
 def compare_networks(
-    networks:dict, # name -> module, which is asked in eval mode, or a function of a batch such as an ONNX session
-    x,             # a batch of inputs on the CPU, a tensor or a tuple of tensors
+    networks:dict, # name -> module, which is asked in eval mode where it is, or a function of a batch on the CPU such as an ONNX session
+    x,             # a batch of inputs on any device, a tensor or a tuple of tensors
     files:dict={}, # name -> file, for its size
     n:int=50,      # timed calls of each, >=1
 )->pd.DataFrame:   # a row for each; ms_1: milliseconds for one image; img_s: images per second in a batch
     "Size and speed of several networks, side by side"
-    rows,xs = {},tuplify(x)
+    rows = {}
     for k,m in networks.items():
+        xs = [o.to(_where(m)) for o in tuplify(x)]
         with torch.inference_mode(), eval_mode(m) if isinstance(m, nn.Module) else nullcontext(): one,all_ = (_seconds(lambda: m(*o), n) for o in ([v[:1] for v in xs], xs))
         p = sum(o.numel() for o in m.parameters()) if isinstance(m, nn.Module) else None
         rows[k] = dict(parameters=p, kB=round(Path(files[k]).stat().st_size/1e3) if k in files else None, ms_1=round(one*1e3, 3), img_s=round(len(xs[0])/all_))

@@ -13,7 +13,7 @@ from fastai.basics import *
 from fastai.callback.fp16 import MixedPrecision, AMPMode
 from fastai.callback.channelslast import ChannelsLast
 from fastai.learner import AvgSmoothLoss
-from .core import InputError
+from .core import InputError, own_device
 from .fold import _log
 
 # %% ../nbs/05_speed.ipynb #8a2739b6
@@ -173,7 +173,7 @@ def bf16_pays(
     device,      # torch.device or its name
 )->str:          # why it pays, or '' where it does not
     "Whether `device` has instructions for bfloat16"
-    d = torch.device(device)
+    d = own_device(device)
     if d.type=='cuda': return torch.cuda.get_device_name(d) if torch.cuda.is_bf16_supported(including_emulation=False) else ''
     if d.type!='cpu' or not hasattr(torch.cpu, 'get_capabilities'): return ''
     has = torch.cpu.get_capabilities()
@@ -227,7 +227,7 @@ def to_fast(self:Learner,
     verbose:bool=True,       # say what is on
 )->Learner: # itself
     "Train faster, with the same results to rounding"
-    device = torch.device(getattr(self.dls, 'device', None) or default_device())
+    device = own_device(getattr(self.dls, 'device', None))
     amp = first(o for o in self.cbs if isinstance(o, MixedPrecision) and not isinstance(o, BFloat16)) if bf16 is None else None
     why = '' if amp is not None else bf16_pays(device) if bf16 is None else ('as asked' if bf16 else '')
     if channels_last is None: channels_last = _has_conv2d(self.model) and (amp is not None or bool(why) or device.type=='cpu')

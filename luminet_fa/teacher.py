@@ -16,7 +16,7 @@ from torch import nn, Tensor
 from torch.func import functional_call
 from fastai.basics import *
 from fastprogress.fastprogress import progress_bar
-from .core import InputError, PathError, check_labels, check_logits, eval_mode
+from .core import InputError, PathError, check_labels, check_logits, eval_mode, own_device
 from .fold import speed_up, _log, _tried
 from .weights import load_weights, read_weights
 import copy # last: fastai exports a function of this name
@@ -32,7 +32,7 @@ def place(
     dtype:torch.dtype=None,   # floating dtype of its weights; None leaves it
 )->nn.Module:                 # `model` itself where nothing has to change, else a copy
     "`model` on `device` in `dtype`, without moving anybody's tensors"
-    device = None if device is None else torch.device(device)
+    device = None if device is None else own_device(device)
     if all(_fits(o, device, dtype) for o in (*model.parameters(), *model.buffers())): return model
     return copy.deepcopy(model).to(device=device, dtype=dtype)
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['toy_images', 'toy_dls', 'tiny_cifar', 'toy_model', 'toy_teacher', 'toy_learner', 'SpyCallback', 'child_env', 'launch',
-           'kept_mb', 'np_luminet']
+           'kept_mb', 'OnGPU', 'np_luminet']
 
 # %% ../nbs/90_test_utils.ipynb #6f770d65
 import os, subprocess, sys
@@ -13,6 +13,7 @@ import numpy as np, torch
 from torch import nn
 from fastai.basics import *
 from fastai.callback.all import *
+from .core import on_cpu
 
 # %% ../nbs/90_test_utils.ipynb #1671dc04
 if os.environ.get('IN_TEST'): torch.set_num_threads(1)    # nbdev_test sets IN_TEST
@@ -159,6 +160,17 @@ def kept_mb(
         m(x).float().logsumexp(1).sum()
     return sum(n for p,n in seen.items() if p not in own)/1e6
 
+# %% ../nbs/90_test_utils.ipynb #462cd35d
+class OnGPU(Tensor):
+    "A tensor that refuses numpy, as one of CUDA does, and float64, as one of MPS does: `x.as_subclass(OnGPU)`"
+    def cpu(self):
+        "A plain tensor"
+        return self.as_subclass(Tensor)
+    def __array__(self, *args, **kwargs): raise TypeError("can't convert cuda:0 device type tensor to numpy")
+    def double(self):
+        "Refused"
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+
 # %% ../nbs/90_test_utils.ipynb #b97046fc
 def np_luminet(
     z_s,            # student logits, (B,C)
@@ -169,7 +181,7 @@ def np_luminet(
 )->float:
     "LumiNet's distillation term in float64 numpy"
     def log_p(z):
-        z = np.asarray(z, dtype=np.float64)
+        z = np.asarray(on_cpu(z), dtype=np.float64)
         h = (z-z.mean(0))/np.sqrt(((z-z.mean(0))**2).mean(0)+eps)/T
         return h-np.log(np.exp(h-h.max(1, keepdims=True)).sum(1, keepdims=True))-h.max(1, keepdims=True)
     s,t = log_p(z_s),log_p(z_t)

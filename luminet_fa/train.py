@@ -23,8 +23,8 @@ from fastai.callback.core import Callback, CancelEpochException
 from fastai.callback.progress import ProgressCallback
 from fastai.callback import fp16, schedule
 from fastai.metrics import accuracy, top_k_accuracy
-from fastai.torch_core import default_device, get_model, set_seed
-from .core import InputError, one_line_errors, pick
+from fastai.torch_core import get_model, set_seed
+from .core import InputError, one_line_errors, own_device, pick, told_memory, uses_tf32
 from .callback import DistillCallback, LumiNetCallback
 from .data.cifar import cifar_dls
 from .data.digits import digits_dls
@@ -110,6 +110,11 @@ def _plain(sd):
     "An optimiser's state without the numpy numbers that schedules leave in it, so that it loads with `weights_only`"
     return dict(sd, param_groups=[{k:v.item() if isinstance(v, np.generic) else v for k,v in g.items()} for g in sd['param_groups']])
 
+# %% ../nbs/31_train.ipynb #49ac4740
+def _scaler(learn):
+    "What scales the loss in float16; None elsewhere"
+    return getattr(getattr(learn, 'mixed_precision', None), 'scaler', None)
+
 # %% ../nbs/31_train.ipynb #0d15b62a
 class Diverged(InputError):
     "A run was stopped because its loss is no longer a number"
@@ -138,6 +143,7 @@ def before_fit(self:Checkpoint):
     if not self.state: return
     get_model(self.model).load_state_dict(self.state['model'])
     self.opt.load_state_dict(self.state['opt'])
+    if self.state.get('scaler'): _scaler(self.learn).load_state_dict(self.state['scaler'])
 
 @patch
 def before_epoch(self:Checkpoint):
@@ -192,7 +198,7 @@ def after_epoch(self:Checkpoint):
     self.history.append(dict(zip(self.recorder.metric_names[1:-1], [None if v is None else float(v) for v in self.recorder.values[-1]])))
     sm,buf = self.recorder.smooth_loss,io.BytesIO()
     if processes()[0]: return                                              # all have the same; the first one writes
-    torch.save(dict(settings=self.settings, model=get_model(self.model).state_dict(), opt=_plain(self.opt.state_dict()), rng=_rng(), loader=self.dls.rng_state(),
+    torch.save(dict(settings=self.settings, model=get_model(self.model).state_dict(), opt=_plain(self.opt.state_dict()), rng=_rng(), loader=self.dls.rng_state(), scaler=_scaler(self.learn) and _scaler(self.learn).state_dict(),
         smooth=(sm.count, torch.as_tensor(sm.val).as_subclass(torch.Tensor)), history=self.history, resumed=self.resumed, train_s=self.train_s, total_s=self.total_s), buf)
     write_atomic(self.file, buf.getvalue())
 
@@ -267,8 +273,9 @@ class Job:
     ledger:str=None           # folder of the tracked tables, which get each row as well
     device:str=None           # 'cpu', 'cuda', ...; None: fastai's default
     bf16:bool=None            # bfloat16 autocast; None: where bf16_pays, except for digits
+    fp16:bool=False           # float16 autocast with a scaled loss, for GPUs without bfloat16
     cache:str=None            # look the teacher's logits up by view: 'memory', or a folder that keeps them; None: ask it in every batch
-    channels_last:bool=True   # memory format of the networks
+    channels_last:bool=None   # memory format of the networks; None: as `to_fast` chooses
     compile:bool=False        # compile the teacher? It pays from some hundred batches on
     sync:bool=False           # LumiNet's statistics over all processes instead of each one's own
     valid_from_train:int=0    # as in make_dls
@@ -291,9 +298,16 @@ class Job:
     _data:dict=field(default_factory=dict, init=False) # number of training images -> hash of the data
 
     def __post_init__(self):
+        if self.fp16 and self.bf16: raise InputError("choose one of bf16 and fp16")
+        if self.fp16 and own_device(self.device).type!='cuda': raise InputError("fp16 needs a GPU of CUDA: leave it out here")
         if self.bf16 is not None: return
-        self._why = '' if self.recipe.data=='digits' else bf16_pays(self.device or default_device())
+        self._why = '' if self.fp16 or self.recipe.data=='digits' else bf16_pays(self.device)
         self.bf16 = bool(self._why)
+
+    @property
+    def dtype(self):
+        "Of products in training, for the table"
+        return 'fp16' if self.fp16 else 'bf16' if self.bf16 else 'tf32' if uses_tf32(self.device) else 'float32'
 
 # %% ../nbs/31_train.ipynb #a4123e95
 @patch
@@ -319,9 +333,7 @@ def dls(self:Job,
     method:str='teacher',  # students may have fewer images
 ):                         # `DataLoaders`, at the beginning of their random numbers
     "The loaders of one run"
-    if self.device is None and torch.cuda.is_available() and processes()[1]>1:
-        self.device = f"cuda:{os.environ['LOCAL_RANK']}"      # each process has its own GPU
-        torch.cuda.set_device(self.device)
+    if processes()[1]>1 and (d := own_device(self.device)).type=='cuda': torch.cuda.set_device(d)    # each process has its own GPU
     key = seed,self.images(method)
     if self._dls[0]!=key:
         self._dls = key,share_dls(make_dls(self.recipe, self.path, seed, self.device, self.valid_from_train, key[1]))
@@ -363,7 +375,7 @@ def settings(self:Job,
     commit = luminet_fa.__version__ if self.commit=='none' else self.commit    # a wheel has no commit
     return dict(recipe=r.name, method=method, arch=r.teacher if t else r.student, seed=seed, epochs=r.teacher_epochs if t else r.epochs, bs=r.bs,
         schedule=r.schedule, lr=own.get('lr', r.teacher_lr if t else r.lr), wd=r.teacher_wd if t else r.wd, valid_from_train=self.valid_from_train,
-        n_train=self.images(method), dtype='bf16' if self.bf16 else 'float32', teacher=None if t or method=='alone' else self.teacher_id,
+        n_train=self.images(method), dtype=self.dtype, teacher=None if t or method=='alone' else self.teacher_id,
         **{k:v for k,v in own.items() if k!='lr'}, **(dict(cache=1) if self.cache and not t and method!='alone' else {}), **({} if r.optimiser=='sgd' else dict(opt=r.optimiser)),
         **(dict(sync=1) if self.sync and method=='luminet' else {}), **(dict(size=r.size, start_size=r.start_size) if r.size else {}),
         **(dict(milestones=[*r.milestones]) if r.schedule=='paper' else {}), commit=commit, data=self._data.get(self.images(method)))
@@ -382,7 +394,8 @@ def asked(self:Job,
     "The teacher, or a view cache of it"
     if not self.cache or not distill_methods[method].loss: return self.teacher
     if self._views is None:
-        self._views = ViewCache(self.teacher, dls, None if self.cache=='memory' else self.cache, amp=torch.bfloat16 if self.bf16 else None)
+        amp = torch.bfloat16 if self.bf16 else torch.float16 if self.fp16 else None
+        self._views = ViewCache(self.teacher, dls, None if self.cache=='memory' else self.cache, amp=amp)
     return self._views
 
 # %% ../nbs/31_train.ipynb #4197d79a
@@ -418,7 +431,8 @@ def learner(self:Job,
     if self.verbose<2: learn.logger = noop
     elif not self.bars: learn.logger = partial(_line, learn)
     if not self.bars or self.verbose<1: learn.remove_cb(ProgressCallback)
-    return learn.to_fast(self.bf16, self.channels_last, verbose=False)
+    if self.fp16: learn.to_fp16()
+    return learn.to_fast(None if self.fp16 else self.bf16, self.channels_last, verbose=False)
 
 # %% ../nbs/31_train.ipynb #817c6a76
 @patch
@@ -480,7 +494,8 @@ def _train(self:Job, method, seed, done, ckpt, state):
     from_first(lambda: self._ask_for_room(learn.model))
     s = self.settings(method, seed)
     cb = Checkpoint(ckpt, s, state, seed, self._loader0)
-    with learn.added_cbs(cb), shared_ctx(learn): fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
+    with learn.added_cbs(cb), shared_ctx(learn), told_memory():
+        fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
     if self._views is not None: self._views.flush()
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
     weights = {k:v.detach().cpu().contiguous() for k,v in learn.model.state_dict().items()}
@@ -512,7 +527,7 @@ def command(self:Job)->str: # without local folders
         if v: opt.append(f'--{k} {v}')
     n = processes()[1]
     program = 'luminet_distill' if n==1 else f'torchrun --nproc_per_node {n} $(which luminet_distill)'
-    return ' '.join([program, r.name, *opt, *(['--bf16'] if self.bf16 else [] if r.data=='digits' else ['--float32']), *(['--compile'] if self.compile else []), *(['--sync'] if self.sync else []), *(['--trust'] if self.trust else [])])
+    return ' '.join([program, r.name, *opt, *(['--bf16'] if self.bf16 else ['--fp16'] if self.fp16 else [] if r.data=='digits' else ['--float32']), *(['--compile'] if self.compile else []), *(['--sync'] if self.sync else []), *(['--trust'] if self.trust else [])])
 
 # %% ../nbs/31_train.ipynb #14fdc62f
 @patch
@@ -646,7 +661,7 @@ def run_recipe(
     fresh=False,                  # start again what `out` holds of these runs, and set it aside
     ledger=None,                  # folder of tracked tables to add the rows to
     device=None,                  # 'cpu', 'cuda', ...; None: fastai's default
-    **kwargs,                     # other fields of Job: `bf16`, `sync`, `cache`, `channels_last`, `valid_from_train`, `n_train`, `verbose`, `bars`
+    **kwargs,                     # other fields of Job: `bf16`, `fp16`, `sync`, `cache`, `channels_last`, `valid_from_train`, `n_train`, `verbose`, `bars`
 )->Summary:                       # prints as a table and a verdict; `rows`, `histories` and `plot` are there too
     "Train a teacher where none is given, then every method with every seed, under one budget"
     r = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
@@ -725,9 +740,9 @@ def _seeds(o):
     except ValueError: raise InputError(f"seeds must be whole numbers such as 0 1 2, got {' '.join(_words(o))}") from None
 
 # %% ../nbs/31_train.ipynb #31c0de11
-def _precision(bf16, float32):
-    "The program's two flags as a field of Job"
-    if bf16 and float32: raise InputError("choose one of bf16 and float32")
+def _precision(bf16, float32, fp16=False):
+    "The program's flags as the field `bf16` of Job"
+    if bf16+float32+fp16>1: raise InputError("choose one of bf16, fp16 and float32")
     return bf16 or (False if float32 else None)
 
 def _settings(o):
@@ -764,6 +779,7 @@ def luminet_distill(
     ledger:str=None,     # folder of tracked tables that get the rows as well
     device:str=None,     # cpu, cuda, cuda:1 (default: a GPU where there is one)
     bf16:bool=False,     # train in bfloat16 (default: where the machine has instructions for it, except for digits)
+    fp16:bool=False,     # train in float16 with a scaled loss, for GPUs without bfloat16
     float32:bool=False,  # train in float32
     compile:bool=False,  # compile the teacher: pays from some hundred batches on, needs a C++ compiler on a CPU
     sync:bool=False,     # with several processes: LumiNet's statistics over all of them instead of each one's own
@@ -780,7 +796,7 @@ def luminet_distill(
               verbose=(1 if recipe=='digits' else 2) if verbose is None else verbose, bars=sys.stdout.isatty())
     with _program(path, teacher, out, ledger, cache, fresh=fresh):
         res = run_recipe(recipe, path, _words(methods), _seeds(seeds), epochs, schedule,
-                         settings=_settings(set), bf16=_precision(bf16, float32), **kw)
+                         settings=_settings(set), bf16=_precision(bf16, float32, fp16), fp16=fp16, **kw)
     if processes()[0]: return
     print(f'\n{res}\n\nfigure: {res.file}\nrows: {Path(out)/"results.csv"}')
     r = get_recipe(recipe)

@@ -21,8 +21,8 @@ def both_views(self:DistillCallback,
     "What teacher and student say about one batch"
     if self._teacher is None: raise InputError("this callback has no teacher: call set_teacher first")
     dls = self.learn.dls
-    b = dls.valid.one_batch() if batch is None else batch
-    xb,yb = [o.as_subclass(Tensor) for o in b[:dls.n_inp]],b[dls.n_inp:]
+    b,d = dls.valid.one_batch() if batch is None else batch,one_param(self.learn.model).device
+    xb,yb = [o.as_subclass(Tensor).to(d) for o in b[:dls.n_inp]],b[dls.n_inp:]
     p_t,p_s = (f(*xb).softmax(1).cpu() for f in (self._teacher, Teacher(self.learn.model)))
     return xb[0].cpu(),p_t,p_s,yb[0].as_subclass(Tensor).cpu() if len(yb) else None
 

@@ -14,10 +14,9 @@ from itertools import islice
 from pathlib import Path
 from PIL import Image
 from fastcore.basics import patch
-from fastai.torch_core import default_device
 from fastai.vision.core import imagenet_stats
 from torchvision.transforms.v2 import functional as TF
-from ..core import InputError
+from ..core import InputError, own_device
 from .store import Store, _cores, read_image, to_8bit
 from .tensor import SharedDL, TensorData, TensorDataLoaders, hold_out
 
@@ -245,7 +244,7 @@ def imagenet_dls(
     if valid_from_train: x,y,xv,yv = hold_out(x, y, valid_from_train)
     resize = min(round(size*8/7), max(size, st.size)) if resize is None else resize
     _check(st, len(x), len(xv), bs, val_bs, size, resize, scale, ratio, drop_last)
-    device = default_device() if device is None else torch.device(device)
+    device = own_device(device)
     tr,va = (ImageData(a, b, st.vocab, *stats, i).to(device) for i,(a,b) in enumerate(((x,y),(xv,yv))))
     kw = dict(size=size, resize=resize, scale=scale, ratio=ratio, flip=flip, seed=seed, device=device, workers=workers)
     return TensorDataLoaders(StoreDL(tr, bs, shuffle=True, drop_last=drop_last, **kw), StoreDL(va, val_bs, **kw), device=device)

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from PIL import Image
 from fastcore.all import L, patch, merge, is_listy, first
-from fastai.data.all import TfmdDL, DataLoaders, CategoryMap, Category, TensorCategory, default_device, to_cpu
+from fastai.data.all import TfmdDL, DataLoaders, CategoryMap, Category, TensorCategory, to_cpu
 from fastai.vision.core import TensorImage, TensorImageBW
 from fastai.losses import CrossEntropyLossFlat
-from ..core import InputError
+from ..core import InputError, on_cpu, own_device
 from .store import _open, to_8bit
 
 # %% ../../nbs/19_data.tensor.ipynb #1f5c19c1
@@ -101,9 +101,9 @@ def to(self:TensorData,
     device, # where batches are made
 )->TensorData:
     "Move images, labels and statistics to `device`, in place"
-    if self.x.device!=torch.device(device) or self.mean.device!=self.x.device:
-        self._pad = {}
-        for o in ('x','y','mean','std'): setattr(self, o, None if getattr(self,o) is None else getattr(self,o).to(device))
+    d,own = own_device(device),{k:o for k,o in vars(self).items() if k in ('x','y','mean','std') and o is not None}
+    if any(o.device!=d for o in own.values()): self._pad = {}
+    for k,o in own.items(): setattr(self, k, o.to(d))
     return self
 
 @patch
@@ -187,6 +187,15 @@ def new(self:SharedDL,
 )->SharedDL:      # its generator starts at `seed` again
     "A loader like this one, with some arguments changed"
     return TfmdDL.new(self, dataset, cls, **merge({k:getattr(self, k) for k in ('seed','rank','world',*self._own)}, kwargs))
+
+@patch
+def __getstate__(self:SharedDL):
+    return {k: v.get_state().numpy().tobytes() if isinstance(v, torch.Generator) else v for k,v in self.__dict__.items()}
+
+@patch
+def __setstate__(self:SharedDL, state):
+    def made(v): return torch.Generator().set_state(torch.frombuffer(bytearray(v), dtype=torch.uint8)) if isinstance(v, bytes) else v
+    self.__dict__.update({k: made(v) for k,v in state.items()})
 
 @patch
 def shares(self:SharedDL,
@@ -346,7 +355,7 @@ def _labels(y, vocab):
     if not isinstance(y, torch.Tensor):
         bad = sorted({o for o in y if isinstance(o, str)} - set(vocab))
         if bad: raise InputError(f"label {bad[0]!r} is not one of the {len(vocab)} classes {list(vocab)[:5]}...")
-        y = torch.as_tensor(np.array([vocab.o2i[o] if isinstance(o, str) else o for o in y]))
+        y = torch.as_tensor(np.array([vocab.o2i[o] if isinstance(o, str) else on_cpu(o) for o in y]))
     return _check_labels(y, len(vocab))
 
 def _check_labels(y, c, name='y'):
@@ -446,7 +455,7 @@ def tensor_dls(
     vocab,mean,std = list(vocab),list(mean),list(std)
     (x,y),(xv,yv) = _check_images(x_train, y_train, len(vocab), 'train'),_check_images(x_valid, y_valid, len(vocab), 'valid')
     _check_dls(x, y, xv, bs, val_bs, pad, vocab, mean, std, drop_last)
-    device = default_device() if device is None else torch.device(device)
+    device = own_device(device)
     tr,va = (TensorData(a, b, vocab, mean, std, i).to(device) for i,(a,b) in enumerate(((x,y),(xv,yv))))
     kw = dict(pad=pad, flip=flip, seed=seed, device=device)
     return TensorDataLoaders(TensorDL(tr, bs, shuffle=True, drop_last=drop_last, **kw), TensorDL(va, val_bs, **kw), device=device)
