@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['InputError', 'PathError', 'pick', 'check_logits', 'check_labels', 'eval_mode', 'own_device', 'exact_float32',
-           'uses_tf32', 'on_cpu', 'told_memory', 'repo_file', 'one_line_errors']
+           'uses_tf32', 'on_cpu', 'told_memory', 'repo_file', 'error_text', 'one_line_errors']
 
 # %% ../nbs/00_core.ipynb #d32f9ac9
 import os, re, signal, sys, threading
@@ -138,6 +138,12 @@ def _below(file, folders):
     f = Path(str(file)).expanduser().resolve()
     return any(f==d or d in f.parents for d in (Path(str(o)).expanduser().resolve() for o in folders if o))
 
+def error_text(
+    e, # any exception
+)->str:
+    "What `e` says, without the line that fastai puts before what a callback has raised"
+    return re.sub(r'^Exception occured in `.*` when calling event `.*`:\n\t', '', str(e))
+
 def _end(number, frame):
     "A signal, as Ctrl-C"
     raise KeyboardInterrupt(number)
@@ -162,7 +168,7 @@ def one_line_errors(
     "End the program with one line for what its user can mend, and with a traceback for everything else"
     try:
         with _signals(), told_memory(): yield
-    except InputError as e: sys.exit(f'error: {e}')
+    except InputError as e: sys.exit(f'error: {error_text(e)}')
     except OSError as e:
         if e.filename is None or not _below(e.filename, paths): raise
         sys.exit(f'error: {e.strerror}: {e.filename}')

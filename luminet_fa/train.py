@@ -24,7 +24,7 @@ from fastai.callback.progress import ProgressCallback
 from fastai.callback import fp16, schedule
 from fastai.metrics import accuracy, top_k_accuracy
 from fastai.torch_core import get_model, set_seed
-from .core import InputError, one_line_errors, own_device, pick, told_memory, uses_tf32
+from .core import InputError, error_text, one_line_errors, own_device, pick, told_memory, uses_tf32
 from .callback import DistillCallback, LumiNetCallback
 from .data.cifar import cifar_dls
 from .data.digits import digits_dls
@@ -694,7 +694,7 @@ def _students(self:Job, plan):
     for i,(m,s) in enumerate(plan):
         self._say(f'[{i+1}/{len(plan)}] {m}, seed {s}')
         try: res.append(self.fit(m, s)); self.record(res[-1]['row'])
-        except Diverged as e: stopped.append((m, s)); self._problem(f'{m}, seed {s}: {e}')
+        except Diverged as e: stopped.append((m, s)); self._problem(f'{m}, seed {s}: {error_text(e)}')
     return res,stopped
 
 @patch
