@@ -110,7 +110,7 @@ def train_teacher(
     dls = job.dls(seed)
     file = _teacher_file(job, seed, weights)
     run = job.fit('teacher', seed)
-    run['row']['command'] = f"luminet_teacher {r.teacher} --epochs {r.epochs} --schedule {r.schedule} --bs {r.bs} --lr {r.lr:g} --seed {seed} --path DIR {'--bf16' if job.bf16 else '--float32'}"
+    run['row']['command'] = f"luminet_teacher {r.teacher} --epochs {r.epochs} --schedule {r.schedule} --bs {r.bs} --lr {r.lr:g} --seed {seed} --path DIR {job.precision}"
     job.record(run['row'])
     if job.fresh: _set_aside(file)
     save_teacher(run['weights'], file, dict(arch=r.teacher, run=run['settings']))
@@ -147,12 +147,13 @@ def luminet_teacher(
     device:str=None,     # cpu, cuda, cuda:1 (default: a GPU where there is one)
     bf16:bool=False,     # train in bfloat16 (default: where the machine has instructions for it, except for digits)
     float32:bool=False,  # train in float32
+    fp16:bool=False,     # train in float16 with a scaled loss, for GPUs without bfloat16
 ):
     "Train one of the benchmark's teachers on CIFAR-100 and keep it with a card, or check one"
     with _program(path, check, weights, out, ledger, fresh=fresh):
         if check: return _check_file(check, path, name, device, trust)
         file = train_teacher(teacher_recipe(name, epochs, schedule, bs, lr), path, weights, seed, out=out, fresh=fresh, ledger=ledger,
-                             device=device, bf16=_precision(bf16, float32), verbose=2, bars=sys.stdout.isatty())
+                             device=device, bf16=_precision(bf16, float32, fp16), fp16=fp16, verbose=2, bars=sys.stdout.isatty())
     card = read_card(file)
     pub = card['published_top1']
     pub = f' (published: {pub} %, 240 epochs, step decay, best epoch)' if pub else ''

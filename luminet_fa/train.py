@@ -516,6 +516,11 @@ def _problem(self:Job, text):
     if processes()[0]==0: print(text, flush=True)
 
 # %% ../nbs/31_train.ipynb #1aa13bce
+@patch(as_prop=True)
+def precision(self:Job)->str:
+    "The program's flag for it"
+    return '--bf16' if self.bf16 else '--fp16' if self.fp16 else '--float32'
+
 _ece = ExpectedCalibrationError().name
 
 @patch
@@ -527,7 +532,7 @@ def command(self:Job)->str: # without local folders
         if v: opt.append(f'--{k} {v}')
     n = processes()[1]
     program = 'luminet_distill' if n==1 else f'torchrun --nproc_per_node {n} $(which luminet_distill)'
-    return ' '.join([program, r.name, *opt, *(['--bf16'] if self.bf16 else ['--fp16'] if self.fp16 else [] if r.data=='digits' else ['--float32']), *(['--compile'] if self.compile else []), *(['--sync'] if self.sync else []), *(['--trust'] if self.trust else [])])
+    return ' '.join([program, r.name, *opt, *([] if r.data=='digits' and not self.bf16 and not self.fp16 else [self.precision]), *(['--compile'] if self.compile else []), *(['--sync'] if self.sync else []), *(['--trust'] if self.trust else [])])
 
 # %% ../nbs/31_train.ipynb #14fdc62f
 @patch

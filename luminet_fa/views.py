@@ -17,6 +17,7 @@ from fastcore.basics import patch, tuplify
 from fastai.callback.mixup import MixHandler
 from fastai.imports import progress_bar
 from .core import InputError, check_logits
+from .perception import autocast_off
 from .teacher import Teacher
 from .data.tensor import TensorDL, share as part_of
 
@@ -192,7 +193,7 @@ def share(self:ViewCache)->float: # 0 to 1
 def _logits(self:ViewCache, idxs, views):
     "The network's logits for `views` of the images `idxs`"
     x = self.dl.view_batch(idxs, views)[0]
-    with torch.autocast(x.device.type, dtype=self.amp, enabled=self.amp is not None): z = self._answer((x,), self.speed is not None)
+    with autocast_off(x) if self.amp is None else torch.autocast(x.device.type, self.amp): z = self._answer((x,), self.speed is not None)
     check_logits(z)
     if z.ndim!=2: raise InputError(f"a view cache holds one row of logits per image, and the teacher returned {tuple(z.shape)}")
     if z.abs().max()>65504: raise InputError("the teacher's logits exceed float16's 65504: use it without a cache")
