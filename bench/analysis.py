@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What LumiNet's parts and numbers do: the fits and the measurements behind the page `What the method does, measured`.
 
-    python bench/analysis.py fits --path DIR --teacher FILE --bf16 --cache FOLDER --save results       # 37 short fits; about an hour on two cores
+    python bench/analysis.py fits --path DIR --teacher FILE --dtype bf16 --cache FOLDER --save results       # 37 short fits; about an hour on two cores
     python bench/analysis.py fits --path DIR --teacher FILE --list                                     # what they are, and which are done
     python bench/analysis.py students --path DIR --teacher FILE --run FOLDER --save results            # from the weights that luminet_distill left
     python bench/analysis.py fits --path DIR --teacher FILE --mini                                     # four steps of each, to see that they run
@@ -76,16 +76,16 @@ def run_fits(a):
     done = lambda n: any((Path(a.out)/n).rglob('*.safetensors'))
     if a.list: return print('\n'.join(f"{'done' if done(n) else 'open':5} {n:28} {e}" for n, (e, *_) in todo.items()))
     cmd = f"python bench/analysis.py fits --path DIR --teacher {teacher_name(a)} --recipe {a.recipe} --epochs {a.epochs} --holdout {a.holdout}" + (f' --seed {a.seed}' if a.seed else '') \
-          + (f' --images {a.images}' if a.images else '') + (' --bf16' if a.bf16 else '') + (' --cache FOLDER' if a.cache else '')
+          + (f' --images {a.images}' if a.images else '') + f' --dtype {a.dtype}' + (' --cache FOLDER' if a.cache else '')
     names, known = a.fits or list(todo), {}
     tables = [Path(a.out)/'fits.csv'] + ([Path(a.save)/f'{base.data}-analysis.csv'] if a.save else [])
     for f in tables: table_text(f, missing=True)                     # what cannot be read is told of before anything is trained
     for i, n in enumerate(names):
         exps, method, s, changes = todo[n]
         r = replace(base, methods={method: s}, **changes)
-        j = VariantJob(r, a.path, Path(a.out)/n, device=a.device, bf16=a.bf16, cache=a.cache, valid_from_train=a.holdout, n_train=a.images,
+        j = VariantJob(r, path=a.path, out=Path(a.out)/n, device=a.device, dtype=a.dtype, cache=a.cache, holdout=a.holdout, images=a.images,
                        verbose=0, bars=False, commit=source_commit(), methods=[method], **known)
-        if not known: j.use_teacher(a.teacher); known = {k: getattr(j, k) for k in ('teacher', 'teacher_id', 'teacher_top1', 'teacher_given')}
+        if not known: j.use_teacher(a.teacher); known = dict(teacher=j.teacher)
         row = dict(j.fit(method, a.seed)['row'], command=cmd, experiments=exps, fit=n)
         for f in tables: append_row(f, row)
         print(f"[{i+1}/{len(names)}] {n:28} {row['top1']:.2f} %, {row['seconds']:.0f} s", flush=True)
@@ -140,7 +140,7 @@ def main():
     p.add_argument('--run', default='runs', help='students: the --out of luminet_distill')
     p.add_argument('--cache', help="'memory' or a folder: look the teacher's logits up by view")
     p.add_argument('--device')
-    p.add_argument('--bf16', action='store_true')
+    p.add_argument('--dtype', default='float32')
     p.add_argument('--list', action='store_true', help='say which fits there are and which are done, and stop')
     p.add_argument('--mini', action='store_true', help='one epoch on 512 images')
     a = p.parse_args()

@@ -59,15 +59,15 @@ class Campaign:
 
     def job_args(self):
         a = self.a
-        return dict(out=self.out, ledger=a.ledger, device=a.device, bf16=a.bf16, verbose=1, bars=False, cbs=[Deadline(self.at)], n_train=a.images)
+        return dict(out=self.out, ledger=a.ledger, device=a.device, dtype=a.dtype, verbose=1, bars=False, cbs=[Deadline(self.at)], images=a.images)
 
     def fit_to(self, r):
         "Recipe `r` at this campaign's length and batch size; the rates grow with the batch"
         k = self.a.bs/r.bs if self.a.bs else 1
         own = {m: {**s, **({'lr': s['lr']*k} if 'lr' in s else {})} for m,s in r.methods.items()}
-        return replace(r, epochs=self.a.epochs, teacher_epochs=self.a.epochs, schedule=self.a.schedule, bs=int(r.bs*k), lr=r.lr*k, teacher_lr=r.teacher_lr*k, methods=own)
+        return replace(r, epochs=self.a.epochs, pretrain=self.a.epochs, schedule=self.a.schedule, bs=int(r.bs*k), lr=r.lr*k, teacher_lr=r.teacher_lr*k, methods=own)
 
-    def job(self, r, m): return Job(r, self.a.path, commit=self.commit, methods=[m], cache=self.a.cache, **self.job_args())
+    def job(self, r, m): return Job(r, path=self.a.path, commit=self.commit, methods=[m], cache=self.a.cache, **self.job_args())
 
     def weights(self, name):
         "The teacher of this campaign's settings, from whichever commit; None where there is none"
@@ -93,7 +93,7 @@ class Campaign:
     def run(self, kind, r, m, s):
         print(f'{r.name} {m} seed {s}', flush=True)
         if kind == 'teacher':
-            c = read_card(train_teacher(r, self.a.path, self.out/'weights', s, **self.job_args()))
+            c = read_card(train_teacher(r, self.out/'weights', s, path=self.a.path, **self.job_args()))
             return print(f"  {c['arch']} as float16: {c['top1']:.2f} % (published {c['published_top1']})", flush=True)
         j = self.job(r, m)
         j.check_files([(m, s)])
@@ -135,7 +135,7 @@ def main():
     p.add_argument('--cache', help="'memory' or a folder: look the teacher's logits up by view")
     p.add_argument('--ledger', help='folder of the tracked tables')
     p.add_argument('--device')
-    p.add_argument('--bf16', action=argparse.BooleanOptionalAction, help='default: where the machine has instructions for it')
+    p.add_argument('--dtype', help='float32, bf16 or fp16 (default: bf16 where the machine has instructions for it)')
     p.add_argument('--plan', action='store_true', help='say what is done, begun and open, and stop')
     p.add_argument('--mini', action='store_true', help='resnet32 -> resnet8, two epochs on 512 images')
     a = p.parse_args()

@@ -9,17 +9,19 @@ __all__ = ['teachers', 'recipes', 'Recipe', 'get_recipe']
 from dataclasses import dataclass, field, replace, fields
 from fastcore.basics import patch
 from .core import InputError, pick
+from .data.sets import data_sets
 from .schedules import optimisers, paper_milestones, schedules, warmup_epochs
 
 # %% ../nbs/30_recipes.ipynb #c39d224e
 def _check(self):
     "Refuse settings that cannot be run"
-    for k in ('epochs','teacher_epochs'):
+    for k in ('epochs','pretrain'):
         if getattr(self, k)<1: raise InputError(f"{k} must be at least 1, got {getattr(self, k)}")
     for k in ('lr','teacher_lr'):
         if not getattr(self, k)>0: raise InputError(f"{k} must be positive, got {getattr(self, k)}")
     if self.images and self.images<self.bs: raise InputError(f"images must be 0 (all) or at least one batch of {self.bs}, got {self.images}")
     if self.bs<2: raise InputError(f"bs must be at least 2, because LumiNet compares the samples of a batch; got {self.bs}")
+    pick(data_sets, self.data, 'data')
     pick(schedules, self.schedule, 'schedule')
     pick(optimisers, self.opt, 'opt')
     if not 0<=self.start_size<=self.size: raise InputError(f"start_size must be 0..size, got start_size={self.start_size} and size={self.size}")
@@ -30,12 +32,12 @@ def _check(self):
 class Recipe:
     "What to train on what, for how long, and with which settings for each method"
     name:str                # what the program calls it
-    data:str                # 'digits', 'cifar100' or 'imagenet'
+    data:str                # one of data_sets
     teacher:str             # name of the teacher's network
     student:str             # name of the student's network
     methods:dict            # method -> its settings; keys are arguments of its loss and callback, and `lr`
     epochs:int = 240        # of each student, >=1
-    teacher_epochs:int=240  # of the teacher, where none is given, >=1
+    pretrain:int=240  # of the teacher, where none is given, >=1
     bs:int = 64             # batch size of both, images over all processes, >=2
     images:int = 0          # training images of the students; 0: all. The teacher always has all
     lr:float = .05          # student's highest learning rate, >0
@@ -72,6 +74,11 @@ def method(self:Recipe,
         s.pop('lr', None)
         if 'warmup' in s: s['warmup'] = warmup_epochs(s['warmup'], self.epochs)
     return s
+
+@patch
+def of_teacher(self:Recipe)->Recipe:
+    "The recipe of the teacher's own run"
+    return replace(self, student=self.teacher, epochs=self.pretrain, lr=self.teacher_lr, wd=self.teacher_wd)
 
 @patch(as_prop=True)
 def optimiser(self:Recipe)->str: # as opt_func takes it
@@ -127,10 +134,10 @@ _pairs = [*_read(_table)]
 
 # %% ../nbs/30_recipes.ipynb #c868de35
 _by_lr = dict(alone=.3, kd=.3, luminet=.03)
-_digits = Recipe('digits', 'digits', 'cnn32', 'cnn8', {k:dict(v, lr=_by_lr.get(k, .1)) for k,v in _methods(33., 4., 2.).items()}, epochs=30, teacher_epochs=10,
+_digits = Recipe('digits', 'digits', 'cnn32', 'cnn8', {k:dict(v, lr=_by_lr.get(k, .1)) for k,v in _methods(33., 4., 2.).items()}, epochs=30, pretrain=10,
                  bs=25, images=100, lr=.1, teacher_lr=.1, seeds=(0,1,2,3,4), source='ours', note='embedded data; about a minute on two cores')
 _chosen = dict(alone=dict(lr=.8), kd=dict(lr=.8, kd_w=1.8), luminet=dict(lr=.4), dkd=dict(lr=.2, beta=2.), lskd=dict(lr=.8))
-_cpu = Recipe('cifar100/resnet32-resnet8', 'cifar100', 'resnet32', 'resnet8', {k:v|_chosen[k] for k,v in _methods(33., 4., 2.).items()}, epochs=10, teacher_epochs=15, bs=128,
+_cpu = Recipe('cifar100/resnet32-resnet8', 'cifar100', 'resnet32', 'resnet8', {k:v|_chosen[k] for k,v in _methods(33., 4., 2.).items()}, epochs=10, pretrain=15, bs=128,
               lr=.2, teacher_lr=.2, source='ours: the size a CPU manages; rates and weights chosen on held-out images', note='short runs; not a pair of the paper')
 _cpu2 = replace(_cpu, name='cifar100/resnet32-MobileNetV2', student='MobileNetV2', methods=_methods(33., 4., 2., lr=.1), epochs=5, source='ours: the size a CPU manages; untuned')
 _own = [_digits, _cpu, _cpu2]
@@ -139,13 +146,13 @@ _own = [_digits, _cpu, _cpu2]
 def _imagenet(teacher, student, beta, **kw):
     "One pair of the paper's ImageNet table"
     methods = dict(alone={}, kd=dict(T=1., ce_w=.5, kd_w=.5, warmup=0), luminet=dict(alpha=2., T=.7, ce_w=1., warmup=1/100), dkd=dict(alpha=1., beta=beta, T=1., ce_w=1., warmup=1/100))
-    return Recipe(f'imagenet/{teacher}-{student}', 'imagenet', teacher, student, methods, **dict(epochs=100, teacher_epochs=100, wd=1e-4, teacher_wd=1e-4, milestones=(.3,.6,.9),
+    return Recipe(f'imagenet/{teacher}-{student}', 'imagenet', teacher, student, methods, **dict(epochs=100, pretrain=100, wd=1e-4, teacher_wd=1e-4, milestones=(.3,.6,.9),
         size=224, start_size=128, source="the authors' configuration for this pair; KD and DKD as in mdistiller") | kw)
 
 _imagenets = [
     _imagenet('resnet34', 'resnet18', .5, bs=512, lr=.2, teacher_lr=.2, published=dict(teacher=73.31, alone=69.76, kd=71.03, dkd=71.70, lskd=71.42, luminet=72.16)),
     _imagenet('resnet50', 'MobileNetV1', 2., bs=256, lr=.1, teacher_lr=.1, published=dict(teacher=76.16, kd=70.50, dkd=72.05, luminet=72.55))]
-_tiny = replace(_imagenets[0], name='imagenet/tiny', epochs=12, teacher_epochs=15, bs=128, lr=.1, teacher_lr=.1, size=64, start_size=48, published={},
+_tiny = replace(_imagenets[0], name='imagenet/tiny', epochs=12, pretrain=15, bs=128, lr=.1, teacher_lr=.1, size=64, start_size=48, published={},
                 source="ours: the first pair's settings", note='a few thousand images of 64 pixels; not a pair of the paper')
 recipes = {r.name:r for r in [*_own, *_pairs, *_imagenets, _tiny]}
 

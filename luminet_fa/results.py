@@ -13,13 +13,14 @@ import numpy as np, pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from .core import InputError, PathError
-from .ledger import newest, paired, table_text, _keys, _protocol, _label, _color, _pm, _md
+from .data.sets import data_sets
+from .ledger import newest, rows_now, paired, table_text, _keys, _protocol, _label, _color, _pm, _md
 from .losses import distill_methods
 from .recipes import recipes
 
 # %% ../nbs/40_results.cifar100.ipynb #4cd96edc
-_numbers = ['seed','epochs','bs','lr','wd','n_train','top1','best_top1','best_epoch','seconds','teacher_top1']
-_text = ['recipe','schedule','dtype','eval_on','method','settings','date','hardware','commit','command']
+_numbers = ['seed','epochs','bs','lr','wd','images','holdout','top1','best_top1','best_epoch','seconds','teacher_top1']
+_text = ['recipe','schedule','dtype','method','settings','date','hardware','commit','command']
 
 # %% ../nbs/40_results.cifar100.ipynb #d60da7a3
 def read_ledger(
@@ -28,7 +29,7 @@ def read_ledger(
     "The rows of a results table, checked"
     try: text = table_text(file)
     except PathError: raise PathError(f"{file} does not exist: tables of results are in the source tree, not in the installed package") from None
-    rows = pd.read_csv(io.StringIO(text.strip() or 'recipe'), dtype={k:str for k in _text}, index_col=False)
+    rows = rows_now(pd.read_csv(io.StringIO(text.strip() or 'recipe'), dtype={k:str for k in _text}, index_col=False))
     if not len(rows): raise InputError(f"{file} has no rows: nothing has run")
     if lack := [c for c in dict.fromkeys(_text+_numbers) if c not in rows]: raise InputError(f"{file} lacks the columns {', '.join(lack)}")
     for c in _numbers:
@@ -43,7 +44,7 @@ def _runs(rows, test=True):
     "Rows measured on the test set, or those that were not; of repeated runs the newest"
     rows = newest(rows)
     if 'top5' not in rows: rows['top5'] = np.nan                          # ImageNet's rows have it
-    return rows[(rows.eval_on=='test')==test]
+    return rows[(rows.holdout==0)==test]
 
 def _order(m): return ([*distill_methods, m].index(m), str(m))
 
@@ -56,12 +57,10 @@ def _means(rows):
     return o.loc[by.sort_values(['recipe','group','method'], kind='stable').index].reset_index(drop=True)
 
 # %% ../nbs/40_results.cifar100.ipynb #e980fc62
-_images = dict(cifar100=50_000, imagenet=1_281_167)   # of the whole training set
-
 def _differs(r, recipe):
     "What sets the row `r` apart from the benchmark's run of its pair, as words"
     t,own = r.method=='teacher',replace(recipe, schedule='paper').method(r.method) if r.method in recipe.methods else {}
-    want = dict(schedule='paper', opt='sgd', bs=recipe.bs, n_train=_images.get(recipe.data), dtype='float32', lr=own.get('lr', recipe.teacher_lr if t else recipe.lr), wd=recipe.teacher_wd if t else recipe.wd)
+    want = dict(schedule='paper', opt='sgd', bs=recipe.bs, images=data_sets[recipe.data].images, dtype='float32', lr=own.get('lr', recipe.teacher_lr if t else recipe.lr), wd=recipe.teacher_wd if t else recipe.wd)
     out = [f'{r.epochs} of {recipe.epochs} epochs'] if r.epochs!=recipe.epochs else []
     out += [f'{k} {getattr(r, k)}, not {v}' for k,v in want.items() if getattr(r, k)!=v]
     s = {f'{k}={v:.6g}' for k,v in own.items() if k!='lr'}
@@ -84,8 +83,8 @@ def compare(
 # %% ../nbs/40_results.cifar100.ipynb #ac3e01d4
 def _run(r):
     "Everything the runs of one comparison share, as words"
-    return (f'{r.epochs:g} epochs, {r.schedule}, batches of {r.bs:g}, wd {r.wd:g}, {r.n_train:,} images, {r.dtype}' + (f', {r.opt}' if r.opt!='sgd' else '') + (f', {r.processes:g} processes' if r.processes>1 else '') +
-            ('' if np.isnan(r.teacher_top1) else f', teacher {r.teacher_top1:.2f} %') + ('' if r.eval_on=='test' else f', measured on {r.eval_on}'))
+    return (f'{r.epochs:g} epochs, {r.schedule}, batches of {r.bs:g}, wd {r.wd:g}, {r.images:,} images, {r.dtype}' + (f', {r.opt}' if r.opt!='sgd' else '') + (f', {r.processes:g} processes' if r.processes>1 else '') +
+            ('' if np.isnan(r.teacher_top1) else f', teacher {r.teacher_top1:.2f} %') + ('' if not r.holdout else f', measured on {r.holdout:g} a class of train'))
 
 
 def _grouped(df, **cols):

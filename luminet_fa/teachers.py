@@ -11,14 +11,15 @@ from pathlib import Path
 import safetensors, torch
 import safetensors.torch
 from torch import nn
+from fastcore.meta import delegates
 from fastcore.script import call_parse
 from .core import InputError, PathError, pick
 from .data.cifar import cifar100_stats, cifar_dls
-from .ledger import source_commit, write_atomic, utc_now
+from .ledger import as_now, source_commit, write_atomic, utc_now
 from .models.cifar import cifar_model, cifar_models
 from .recipes import Recipe, teachers
 from .teacher import load_teacher, check_teacher
-from .train import Job, _check_args, _check_device, _place, _precision, _program, _set_aside
+from .train import Job, RunOptions, _check_args, _check_device, _place, _program, _set_aside
 
 # %% ../nbs/32_teachers.ipynb #23701591
 def save_teacher(
@@ -43,7 +44,8 @@ def read_card(
     "The card in `file`"
     try:
         with open(file, 'rb'): pass                       # what the system cannot read is an OSError that names the file
-        with safetensors.safe_open(file, 'pt') as f: return json.loads((f.metadata() or {}).get('card', '{}'))
+        with safetensors.safe_open(file, 'pt') as f: card = as_now(json.loads((f.metadata() or {}).get('card', '{}')))
+        return dict(card, run=as_now(card['run'])) if 'run' in card else card
     except FileNotFoundError: raise PathError(f"no teacher at {file}") from None
     except (safetensors.SafetensorError, ValueError) as e:
         raise InputError(f"{file} cannot be read as safetensors ({type(e).__name__}): is it truncated?") from None
@@ -78,12 +80,12 @@ def teacher_recipe(
 )->Recipe:
     "The recipe that trains a teacher on CIFAR-100 and nothing else"
     pick(cifar_models, name, 'network')
-    return Recipe(f'cifar100/{name}', 'cifar100', name, name, dict(alone={}), opt='nesterov', epochs=epochs, teacher_epochs=epochs, schedule=schedule, bs=bs, lr=lr, teacher_lr=lr, seeds=(0,),
+    return Recipe(f'cifar100/{name}', 'cifar100', name, name, dict(alone={}), opt='nesterov', epochs=epochs, pretrain=epochs, schedule=schedule, bs=bs, lr=lr, teacher_lr=lr, seeds=(0,),
                   source='the benchmark trains its teachers as its students', published=dict(teacher=teachers[name]) if name in teachers else {})
 
 def _card(job, seed, row, top1):
     "What to say about the teacher of `row`, whose file gives `top1` %"
-    keys = 'recipe epochs schedule settings bs lr wd seed best_top1 best_epoch valid_loss ece eval_on dtype hardware torch fastai commit command'.split()
+    keys = 'recipe epochs schedule settings bs lr wd seed best_top1 best_epoch valid_loss ece holdout dtype hardware torch fastai commit command'.split()
     return dict(arch=job.recipe.teacher, data='CIFAR-100', n_out=job.dls(seed).c, mean=cifar100_stats[0], std=cifar100_stats[1], top1=round(top1, 2), trained_top1=row['top1'],
                 published_top1=teachers.get(job.recipe.teacher), date=utc_now(), **{k:row[k] for k in keys}, run=job.settings('teacher', seed))
 
@@ -95,22 +97,23 @@ def _teacher_file(job, seed, folder):
     return file
 
 # %% ../nbs/32_teachers.ipynb #a4142171
+@delegates(RunOptions)
 def train_teacher(
     recipe,           # Recipe from teacher_recipe, or the name of a network
-    path=None,        # folder of CIFAR-100; None: fastai downloads it
     weights='weights',# folder of the file and the card
     seed:int=0,       # of weights and data
-    **kwargs,         # fields of Job: `out`, `fresh`, `ledger`, `device`, `bf16`, `verbose`, `bars`, ...
+    **kwargs
 )->Path:              # the file, whose card read_card gives
     "Train a teacher, keep it, and measure what was kept"
     r = recipe if isinstance(recipe, Recipe) else teacher_recipe(recipe)
     _check_args(['alone'], [seed], r, kwargs.get('device'))
-    job = Job(r, path, commit=source_commit(), methods=['teacher'], **kwargs)
+    job = Job(r, commit=source_commit(), methods=['teacher'], **kwargs)
     job.check_files([('teacher', seed)])
     dls = job.dls(seed)
     file = _teacher_file(job, seed, weights)
     run = job.fit('teacher', seed)
-    run['row']['command'] = f"luminet_teacher {r.teacher} --epochs {r.epochs} --schedule {r.schedule} --bs {r.bs} --lr {r.lr:g} --seed {seed} --path DIR {job.precision}"
+    run['row']['command'] = (f"luminet_teacher {r.teacher} --epochs {r.epochs} --schedule {r.schedule} --bs {r.bs} --lr {r.lr:g} "
+                             f"--seed {seed} --path DIR --dtype {job.dtype.replace('tf32', 'float32')}")
     job.record(run['row'])
     if job.fresh: _set_aside(file)
     save_teacher(run['weights'], file, dict(arch=r.teacher, run=run['settings']))
@@ -130,30 +133,20 @@ def _check_file(file, path, name, device, trust):
 
 # %% ../nbs/32_teachers.ipynb #639edb36
 @call_parse
+@delegates(train_teacher, but=['recipe','cache','sync','compile','images','holdout','bars','channels_last','cbs'])
 def luminet_teacher(
     name:str,            # network: resnet32x4, wrn_40_2, resnet56, vgg13, resnet110, ResNet50, or another of the CIFAR networks
-    path:str=None,       # folder of CIFAR-100; without it fastai downloads it
     epochs:int=240,      # to train
     schedule:str='onecycle', # onecycle, or paper for the benchmark's step decay
     bs:int=64,           # batch size
     lr:float=.05,        # highest learning rate
-    seed:int=0,          # of weights and data
     check:str=None,      # do not train: measure this file of weights against its card or the published figure
-    trust:bool=False,    # run the code in that file, which a whole module needs: only where you trust its author
-    weights:str='weights', # folder for the float16 file and its card
-    out:str='runs',      # folder for checkpoints and table
-    fresh:bool=False,    # start again: what the folders hold of this very run is set aside
-    ledger:str=None,     # folder of tracked tables that get the row as well
-    device:str=None,     # cpu, cuda, cuda:1 (default: a GPU where there is one)
-    bf16:bool=False,     # train in bfloat16 (default: where the machine has instructions for it, except for digits)
-    float32:bool=False,  # train in float32
-    fp16:bool=False,     # train in float16 with a scaled loss, for GPUs without bfloat16
+    **kwargs
 ):
     "Train one of the benchmark's teachers on CIFAR-100 and keep it with a card, or check one"
-    with _program(path, check, weights, out, ledger, fresh=fresh):
-        if check: return _check_file(check, path, name, device, trust)
-        file = train_teacher(teacher_recipe(name, epochs, schedule, bs, lr), path, weights, seed, out=out, fresh=fresh, ledger=ledger,
-                             device=device, bf16=_precision(bf16, float32, fp16), fp16=fp16, verbose=2, bars=sys.stdout.isatty())
+    with _program(dict(kwargs, check=check)):
+        if check: return _check_file(check, kwargs.get('path'), name, kwargs.get('device'), kwargs.get('trust', False))
+        file = train_teacher(teacher_recipe(name, epochs, schedule, bs, lr), bars=sys.stdout.isatty(), **kwargs)
     card = read_card(file)
     pub = card['published_top1']
     pub = f' (published: {pub} %, 240 epochs, step decay, best epoch)' if pub else ''

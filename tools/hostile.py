@@ -97,7 +97,7 @@ def code():
     sd = toy_model(8).state_dict(); d = new('code')
     entries = dict(read_weights=read_weights, load_teacher=lambda f: load_teacher(f, toy_model(8)), Teacher=lambda f: Teacher(f, toy_model(8)), check_teacher=lambda f: check_teacher(f, toy_dls()),
         LumiNetCallback=lambda f: LumiNetCallback(f, arch=toy_model(8)), set_teacher=lambda f: LumiNetCallback(toy_model(8)).set_teacher(f), TeacherAgreement=TeacherAgreement,
-        imagenet_model=lambda f: imagenet_model('MobileNetV1', 4, f), run_recipe=lambda f: run_recipe('digits', teacher=str(f), epochs=1, n_train=64, methods=['kd'], seeds=[0], out=new('runs'), verbose=0, bars=False))
+        imagenet_model=lambda f: imagenet_model('MobileNetV1', 4, f), run_recipe=lambda f: run_recipe('digits', teacher=str(f), epochs=1, images=64, methods=['kd'], seeds=[0], out=new('runs'), verbose=0, bars=False))
     def write(how, f, ran):
         evil = Evil(ran)
         if how=='whole': torch.save(evil, f)
@@ -251,8 +251,8 @@ def cifar():
 @kind('names in tables and configs', 'shown as text')
 def tables():
     evils = ['<script>alert(1)</script>', '<img src=x onerror=alert(1)>', '![x](http://evil.example/pixel)', '[x](javascript:alert(1))', 'a`</code><b>', 'x | y | z', 'a\n\n# title\n\n<b>', '</td><td><iframe>', '\\<b>', '&lt;b&gt;']
-    def rows(m): return [dict(recipe='digits', teacher='t', student='s', method=o, seed=s, epochs=1, schedule='onecycle', bs=1, lr=1, wd=0, settings='', top1=90+s, best_top1=90, teacher_top1=90, seconds=1, n_train=1,
-                              dtype='float32', eval_on='test', commit=m, hardware=m, command=m) for o in (m,'kd') for s in (0,1)]
+    def rows(m): return [dict(recipe='digits', teacher='t', student='s', method=o, seed=s, epochs=1, schedule='onecycle', bs=1, lr=1, wd=0, settings='', top1=90+s, best_top1=90, teacher_top1=90, seconds=1, images=1,
+                              dtype='float32', holdout=0, commit=m, hardware=m, command=m) for o in (m,'kd') for s in (0,1)]
     def plain(md, quoted=True): md = re.sub('`[^`\n]*`|^    .*$', '', md, flags=re.M) if quoted else md; assert not re.search(r'<(?!/?(details|summary)\b)|!?\[[^\]]*\]\(|^# t', md, re.M), md
     def case(m):
         s = summarise(rows(m)); md = s._repr_markdown_(); plain(md, False); h = s._repr_html_()

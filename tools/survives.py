@@ -27,7 +27,7 @@ rng = np.random.default_rng(0)
 def small_run(out, teacher, **kw):
     "A LumiNet student of six epochs on 128 digits, about a second"
     recipe = get_recipe('digits', epochs=6, bs=32, seeds=(0,))
-    return run_recipe(recipe, methods=['luminet'], teacher=teacher, n_train=128, device='cpu', verbose=0, bars=False, out=out, **kw)
+    return run_recipe(recipe, methods=['luminet'], teacher=teacher, images=128, device='cpu', verbose=0, bars=False, out=out, **kw)
 
 
 def child(f):

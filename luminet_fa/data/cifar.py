@@ -229,11 +229,11 @@ def cifar_dls(
     flip:bool=True,         # mirror half of the training images?
     device=None,            # where images live; None: fastai's default device
     seed:int=None,          # of order and augmentation; None: torch's global generator
-    valid_from_train:int=0, # images per class to validate on, taken from the training set; 0: validate on the test set
+    holdout:int=0, # images per class to validate on, taken from the training set; 0: validate on the test set
     drop_last:bool=True,    # leave out the incomplete last training batch? The reference keeps it
     cache:bool=False,       # as for load_cifar100
 )->TensorDataLoaders:
     "CIFAR-100 on the device, augmented as in the benchmark"
     x,y,xv,yv,vocab = load_cifar100(path, cache)
-    if valid_from_train: x,y,xv,yv = hold_out(x, y, valid_from_train)
+    if holdout: x,y,xv,yv = hold_out(x, y, holdout)
     return tensor_dls(x, y, xv, yv, vocab, *cifar100_stats, bs=bs, val_bs=val_bs, pad=pad, flip=flip, device=device, seed=seed, drop_last=drop_last)

@@ -33,13 +33,13 @@ def digits_dls(
     flip:bool=False,        # mirror half of the training images? Digits are not symmetric
     device=None,            # where images live; None: fastai's default device
     seed:int=None,          # of order and augmentation, not of the split; None: torch's global generator
-    valid_from_train:int=0, # images per class to validate on, taken from the training set; 0: validate on the test set
+    holdout:int=0, # images per class to validate on, taken from the training set; 0: validate on the test set
     drop_last:bool=True,    # leave out the incomplete last training batch?
 )->TensorDataLoaders:
     "scikit-learn's digits on the device, in a split that never changes"
     if n_in not in (1,3): raise InputError(f"n_in must be 1 (grey) or 3 (grey, three times), got {n_in}")
     x,y,xv,yv,vocab = load_digits_split()
-    if valid_from_train: x,y,xv,yv = hold_out(x, y, valid_from_train)
+    if holdout: x,y,xv,yv = hold_out(x, y, holdout)
     if n_per_class is not None:
         most = int(y.bincount().min())
         if not 1<=n_per_class<=most: raise InputError(f"n_per_class must be from 1 to {most}, got {n_per_class}")

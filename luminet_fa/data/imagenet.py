@@ -218,7 +218,7 @@ def _check(st, n, nv, bs, val_bs, size, resize, scale, ratio, drop_last):
     if not 0<scale[0]<=scale[1]<=1: raise InputError(f"scale must be two parts of the area in (0,1], the smaller first, got {tuple(scale)}")
     if not 0<ratio[0]<=ratio[1]: raise InputError(f"ratio must be two positive numbers, the smaller first, got {tuple(ratio)}")
     if bs<1 or val_bs<1: raise InputError(f"batch sizes must be at least 1, got bs={bs} and val_bs={val_bs}")
-    if not nv: raise InputError(f"the store {st.folder} has no validation images: use valid_from_train, or build it again from a folder with val/")
+    if not nv: raise InputError(f"the store {st.folder} has no validation images: use holdout, or build it again from a folder with val/")
     if drop_last and bs>n: raise InputError(f"a batch of {bs} is larger than the data ({n} images), so nothing would be trained: use a smaller bs, or drop_last=False")
 
 # %% ../../nbs/22_data.imagenet.ipynb #fcb224ec
@@ -234,14 +234,14 @@ def imagenet_dls(
     stats=imagenet_stats,   # mean and std per channel, pixels in 0..1
     device=None,            # where batches go; None: fastai's default device
     seed:int=None,          # of order, crops and flips; None: torch's global generator
-    valid_from_train:int=0, # images per class to validate on, taken from the training set; 0: validate on val
+    holdout:int=0, # images per class to validate on, taken from the training set; 0: validate on val
     drop_last:bool=True,    # leave out the incomplete last training batch?
     workers:int=None,       # threads that make batches ahead; None: 0 on a CPU, else this process' share of the cores
 )->TensorDataLoaders:       # `train` augmented and shuffled, `valid` neither and complete
     "Batches from a store of images, augmented as in torchvision's recipe"
     st = Store(path)
     x,y,xv,yv = (f(st[s]) for s in ('train','val') for f in (Images, lambda o: o.y))
-    if valid_from_train: x,y,xv,yv = hold_out(x, y, valid_from_train)
+    if holdout: x,y,xv,yv = hold_out(x, y, holdout)
     resize = min(round(size*8/7), max(size, st.size)) if resize is None else resize
     _check(st, len(x), len(xv), bs, val_bs, size, resize, scale, ratio, drop_last)
     device = own_device(device)

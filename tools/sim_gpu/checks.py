@@ -26,7 +26,7 @@ def check(what, good, seen=''):
 # ---- a run of the digits, as luminet_distill does it
 def digits(device, out, **kw):
     "The weights and the rows of a short run, at a learning rate at which roundings do not grow"
-    res = run_recipe('digits', methods=['alone','luminet'], seeds=[0], epochs=2, teacher_epochs=2, settings=dict(lr=1e-3), out=out,
+    res = run_recipe('digits', methods=['alone','luminet'], seeds=[0], epochs=2, pretrain=2, settings=dict(lr=1e-3), out=out,
                      device=device, verbose=0, bars=False, **kw)
     return {f.stem: safetensors.torch.load_file(f) for f in Path(out).glob('digits/*.safetensors')},res.rows
 
@@ -44,7 +44,7 @@ def check_digits(tmp):
     teacher = digits('cpu', tmp/'teacher')[0]['teacher-s0']
     same = dict(teacher=teacher, channels_last=False)     # to_fast would choose another layout for each
     (cpu,_),(cuda,rows) = (digits(d, tmp/d, **same) for d in ('cpu','cuda'))
-    off,tol = max(apart(cpu[k], cuda[k]) for k in cpu),tolerance((rows.n_train//rows.bs*rows.epochs).max(), rows.bs.max())
+    off,tol = max(apart(cpu[k], cuda[k]) for k in cpu),tolerance((rows.images//rows.bs*rows.epochs).max(), rows.bs.max())
     good = off<=tol and len(cpu)==2
     check(f'a run of the digits gives the weights that the CPU gives, within {tol:.1g}', good, f'{off:.1g} of the largest')
     said = [*rows.hardware.unique(), *rows.dtype.unique()]
@@ -136,16 +136,16 @@ def old_gpu(tmp):
     check('without bfloat16 to_fast() leaves float32 and the layout', not changed, changed)
     job = Job(get_recipe('digits'), device='cuda', out=tmp/'job', verbose=0, bars=False)
     check('and so does a recipe', not hasattr(job.learner('alone', 0), 'channels_last') and job.dtype=='float32', job.dtype)
-    weights,rows = digits('cuda', tmp/'fp16', fp16=True)
+    weights,rows = digits('cuda', tmp/'fp16', dtype='fp16')
     finite = all(o.isfinite().all() for w in weights.values() for o in w.values())
     check('fp16 trains, and its rows say so', finite and set(rows.dtype)=={'fp16'}, set(rows.dtype))
     class Stop(Callback):
         order = 70
         def after_epoch(self):
             if self.epoch==0: raise KeyboardInterrupt
-    try: digits('cuda', tmp/'again', fp16=True, teacher=weights['teacher-s0'], cbs=[Stop()])
+    try: digits('cuda', tmp/'again', dtype='fp16', teacher=weights['teacher-s0'], cbs=[Stop()])
     except KeyboardInterrupt: pass
-    whole,again = (digits('cuda', tmp/o, fp16=True, teacher=weights['teacher-s0'])[0] for o in ('whole','again'))
+    whole,again = (digits('cuda', tmp/o, dtype='fp16', teacher=weights['teacher-s0'])[0] for o in ('whole','again'))
     off = max(apart(whole[k], again[k]) for k in whole)
     check('a stopped fp16 run goes on with its scale', off==0, f'{off:.1g} apart')
     return failed>0
