@@ -8,36 +8,38 @@ __all__ = []
 # %% ../nbs/80_all.ipynb #052d1820
 from fastai.basics import *
 from fastai.callback.all import *
-from .core import InputError, PathError, check_logits, one_line_errors, repo_file
-from .perception import *
-from .losses import *
-from .weights import *
-from .teacher import *
-from .callback import *
-from .metrics import *
-from .fold import *
-from .speed import *
-from .picture import *
+import luminet_fa.speed as _speed                    # Learner.to_fast
+from .core import InputError
+from .perception import perception
+from .losses import luminet_loss, kd_loss, dkd_loss, lskd_loss
+from .losses import DistillLoss, LumiNetLoss, KDLoss, DKDLoss, LSKDLoss, distill_methods
+from .weights import load_weights, read_weights
+from .teacher import InputMap, Teacher, check_teacher, load_teacher, match_classes
+from .callback import DistillCallback, LumiNetCallback
+from .metrics import ExpectedCalibrationError, NegLogLikelihood, TeacherAgreement, TeacherKL, plot_reliability
+from .fold import fold_batchnorm
+from .picture import WatchDistill, plot_idea
 from .watch import *
-from .models.cifar import *
-from .models.imagenet import *
-from .models.small import *
-from .data.store import *
-from .data.tensor import *
-from .data.digits import *
-from .data.cifar import *
-from .data.imagenet import *
-from .schedules import *
-from .recipes import *
-from .ledger import *
-from .views import *
-from .distributed import *
-from .train import *
-from .teachers import *
-from .rescale import *
-from .ship import *
-from .results import *
-from .analysis import *
+from .models.cifar import cifar_model, cifar_models
+from .models.imagenet import imagenet_model, input_map
+from .models.small import small_cnn, small_model
+from .data.store import build_store
+from .data.tensor import as_images, hold_out, tensor_dls
+from .data.digits import digits_dls
+from .data.cifar import cifar_dls
+from .data.imagenet import imagenet_dls
+from .data.sets import data_sets
+from .schedules import fit_schedule, opt_func
+from .recipes import Recipe, get_recipe
+from .ledger import summarise
+from .views import ViewCache
+from .distributed import share_dls, shared_ctx
+from .train import RunOptions, distill_cbs, make_dls, make_model, run_recipe
+from .teachers import read_card, save_teacher, train_teacher, verify_teacher
+from .rescale import match_scale
+from .ship import compare_networks, export_learner, export_onnx, export_program
+from .ship import load_student, model_card, push_student, save_student
+from .results import compare_table, paired_table, plot_methods, plot_published, read_ledger
 
 # %% ../nbs/80_all.ipynb #0eeb4f9c
 __all__ = [o for o in globals() if not o.startswith('_')]
