@@ -3,7 +3,6 @@
 Made-up images, as many as CIFAR-100 has, and a complete table of 162 views each (1.6 GB in memory), so that looking up costs what it costs there;
 an epoch is cut short after `batches`. x_student is this way / the student alone: below 1.1 is wanted for the cache.
 """
-import torch
 from common import time_side_by_side
 from loop import in_fit, quiet
 from step import networks

@@ -11,7 +11,7 @@ At the end the wanted figures stand beside those measured. Ratios carry over to 
 meanwhile. The parts are in the files of the same names: `loss.py`, `step.py` (also memory), `teacher.py`, `loop.py`, `loader.py`, `cache.py`.
 On a GPU (`--device cuda`) the clocks are synchronised around each call. ImageNet's loaders and steps at 224 pixels: bench/imagenet.py.
 """
-import argparse, logging, sys, time, warnings
+import argparse, sys, time, warnings
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
@@ -95,7 +95,7 @@ def wanted(rows):
         for dt in ('float32', 'bf16'):
             fast, bar = (get('loop.csv', pair=pair, dtype=dt, way=w) for w in ('fast', 'fast+bar'))
             yield from line(f'loop {pair}, {dt}: over the bare loop, %', fast, 'over_pct', most, True)
-            if bar: yield from line(f'     with a progress bar: further points', dict(v=bar['over_pct'] - fast['over_pct']), 'v', 3, True)
+            if bar: yield from line('     with a progress bar: further points', dict(v=bar['over_pct'] - fast['over_pct']), 'v', 3, True)
     yield from line('loader: ours / PIL in the same process', get('loader.csv'), 'x_pil_0', 4)
     yield from line('step with the view cache / student alone', get('cache.csv', way='cached'), 'x_student', 1.1, True)
     for c, r in rows:

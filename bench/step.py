@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import torch, torch.nn.functional as F
 from common import peak_mb, time_side_by_side
 from loss import written_out
-from fastai.basics import CrossEntropyLossFlat, DataLoader, DataLoaders, Learner, OptimWrapper
+from fastai.basics import CrossEntropyLossFlat, DataLoader, DataLoaders, Learner
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.progress import ProgressCallback
 from luminet_fa.callback import LumiNetCallback

@@ -7,13 +7,14 @@ __all__ = ['make_model', 'distill_cbs', 'make_dls', 'Diverged', 'Checkpoint', 'R
            'luminet_distill']
 
 # %% ../nbs/31_train.ipynb #0acd941e
-import io, json, os, platform, random, shutil, sys, time
+import io, json, platform, random, shutil, sys, time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-import fastai, numpy as np, pandas as pd, torch, torch.distributed as dist
+import fastai, fastai.callback.fp16, fastai.callback.schedule
+import numpy as np, pandas as pd, torch, torch.distributed as dist
 import safetensors.torch
 import luminet_fa
 from fastcore.basics import GetAttr, patch, store_attr
@@ -24,7 +25,6 @@ from fastcore.script import call_parse
 from fastai.learner import Learner, noop
 from fastai.callback.core import Callback, CancelEpochException
 from fastai.callback.progress import ProgressCallback
-from fastai.callback import fp16, schedule
 from fastai.metrics import accuracy, top_k_accuracy
 from fastai.torch_core import get_model, set_seed
 from .core import InputError, error_text, one_line_errors, own_device, pick, told_memory, uses_tf32
@@ -474,7 +474,6 @@ def alone(self:Job):
 @patch
 def _found(self:Job, method, seed):
     "Where a run is kept, and what there is of it: its files, the finished run, the checkpoint; prints what that means"
-    s = self.settings(method, seed)
     (done,why),(ckpt,other) = (self._place(method, seed, e) for e in ('safetensors','ckpt'))
     name = f'{method}, seed {seed}'
     if self.fresh: self._start_again(name, done, ckpt)

@@ -13,7 +13,7 @@ import argparse, cloudpickle, csv, datetime, html, io, itertools, json, os, pick
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault('OMP_NUM_THREADS', '1')
-import numpy as np, safetensors.torch, torch
+import numpy as np, torch
 from PIL import Image, UnidentifiedImageError
 from luminet_fa.callback import LumiNetCallback
 from luminet_fa.core import InputError

@@ -6,7 +6,7 @@
     python tools/survives.py --out results/survives.csv      # keep the counts, in the place of older ones of the same name
 
 Exit status 1 where anything was lost. Needs a POSIX system; a real full disk needs the right to mount one (root, or user namespaces)."""
-import argparse, contextlib, io, os, random, shutil, signal, subprocess, sys, tempfile, time, warnings
+import argparse, contextlib, io, os, random, signal, subprocess, sys, tempfile, time, warnings
 from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS='1', MPLBACKEND='Agg')
