@@ -6,13 +6,15 @@
 __all__ = ['cifar100_names', 'cifar100_stats', 'load_cifar100', 'cifar_dls']
 
 # %% ../../nbs/21_data.cifar.ipynb #8bc313ad
-import hashlib, os, pickle, tarfile, warnings
+import hashlib, pickle, tarfile, warnings
 import numpy as np, torch
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from fastai.data.external import untar_data, URLs
 from ..core import InputError, PathError
-from .store import Report, _bar, _images, read_image
-from .tensor import TensorDataLoaders, hold_out, tensor_dls
+from .store import Report, _bar, _images, _regular, _whole, read_image
+from .tensor import TensorDataLoaders, _check_images, hold_out, tensor_dls
 
 # %% ../../nbs/21_data.cifar.ipynb #07b7b558
 cifar100_names = """
@@ -34,25 +36,24 @@ def _find(path):
     path = Path(path).expanduser()
     if path.name.endswith('.tar.gz') and path.is_file(): return 'tar',path
     for d in (path, path/'cifar100', path/'cifar-100-python'):
+        tar,train = d/'cifar-100-python.tar.gz',d/'train'
         if (d/'cifar100-train.npz').is_file(): return 'npz',d
-        if (d/'train').is_file(): return 'pickle',d
-        if (d/'cifar-100-python.tar.gz').is_file(): return 'tar',d/'cifar-100-python.tar.gz'
-        if (d/'train').is_dir(): return 'folders',d
+        if train.is_file(): return 'pickle',d
+        if tar.is_file(): return 'tar',tar
+        if train.is_dir(): return 'folders',d
     raise PathError(f"no CIFAR-100 in {path}{'' if path.exists() else ' (which does not exist)'}: looked there, in cifar100/ and in "
-                            f"cifar-100-python/ for {'; for '.join(_layouts.values())}")
+                    f"cifar-100-python/ for {'; for '.join(_layouts.values())}")
 
 # %% ../../nbs/21_data.cifar.ipynb #1590d1dd
-class _Named:
-    "A context in which whatever goes wrong with `file` names it"
-    def __init__(self, file): # path of the file that is read inside
-        self.file = file
-    def __enter__(self):
-        if os.path.exists(self.file) and not os.path.isfile(self.file): raise InputError(f"{self.file} is no regular file: training needs it")
-        return self
-    def __exit__(self, typ, e, tb):
-        if isinstance(e, InputError) or not isinstance(e, Exception): return False
-        if isinstance(e, FileNotFoundError): raise PathError(f"{self.file} is missing: training needs it") from e
-        raise InputError(f"{self.file} cannot be read ({typ.__name__}: {str(e)[:120]}): is it truncated or damaged? Fetch it again") from e
+@contextmanager
+def _named(file):
+    "Let whatever goes wrong with `file` name it"
+    _regular(file)
+    try: yield
+    except InputError: raise
+    except FileNotFoundError as e: raise PathError(f"{file} is missing: training needs it") from e
+    except Exception as e:
+        raise InputError(f"{file} cannot be read ({type(e).__name__}: {str(e)[:120]}): is it truncated or damaged? Fetch it again") from e
 
 # %% ../../nbs/21_data.cifar.ipynb #fa53da55
 _ints = {f'{k}{n}' for k in 'iu' for n in (1,2,4,8)}
@@ -88,9 +89,9 @@ class _ArrayUnpickler(pickle._Unpickler):   # the one in Python: that in C makes
         name,   # what it wants
     ):
         "The stand-in for one of numpy's"
-        if f'{module}.{name}' not in _stand_ins: raise pickle.UnpicklingError(f"the file asks for {module}.{name}, only numpy arrays are allowed")
-        f = _stand_ins[f'{module}.{name}']
-        return lambda *args: f(*args)       # a new one each time: what a file does to it is not there for the next file
+        what = f'{module}.{name}'
+        if what not in _stand_ins: raise pickle.UnpicklingError(f"the file asks for {what}, only numpy arrays are allowed")
+        return lambda *args: _stand_ins[what](*args)       # a new one each time: what a file does to it is not there for the next file
 
 def _unpickle(f):
     o = _ArrayUnpickler(f, encoding='latin1').load()
@@ -101,98 +102,100 @@ def _read_npz(d):
     out,vocabs = {},[]
     for s in ('train','test'):
         f = d/f'cifar100-{s}.npz'
-        with _Named(f), np.load(f, allow_pickle=False) as z:
-            out[s] = z['x'],z['y']
-            if 'vocab' in z: vocabs.append(z['vocab'].tolist())
-    if vocabs and vocabs[0]!=vocabs[-1]: raise InputError(f"{d}: train and test have other class names: a label means two things")
-    return out,vocabs[0] if vocabs else cifar100_names
-
-def _arrays(b):
-    x = np.asarray(b['data'])
-    return x.reshape(len(x),3,32,32).transpose(0,2,3,1),np.asarray(b['fine_labels'])
+        with _named(f), np.load(f, allow_pickle=False) as z:
+            out[s] = z['x'].transpose(0,3,1,2),z['y']
+            vocabs.append(z['vocab'].tolist() if 'vocab' in z else None)
+    a,b = vocabs
+    if a and b and a!=b: raise InputError(f"{d}: train and test have other class names: a label means two things")
+    return out,a or b or cifar100_names
 
 def _part(s, f):
     "Images and labels of the pickle `f`, or the names in that called meta"
     b = _unpickle(f)
-    if s!='meta': return _arrays(b)
+    if s!='meta':
+        x = np.asarray(b['data'])
+        return x.reshape(len(x),3,32,32),np.asarray(b['fine_labels'])
     names = b['fine_label_names']
     if not isinstance(names, list) or not all(isinstance(o, str) for o in names): raise ValueError('its class names are no list of text')
     return names
 
 # %% ../../nbs/21_data.cifar.ipynb #6055c3ea
+_parts = 'train','test','meta'
+
 def _read_pickle(d):
     out = {}
-    for s in ('train','test','meta'):
-        with _Named(d/s), open(d/s, 'rb') as f: out[s] = _part(s, f)
+    for s in _parts:
+        with _named(d/s), open(d/s, 'rb') as f: out[s] = _part(s, f)
     return out,out.pop('meta')
 
 def _read_tar(p):
     out = {}
-    with _Named(p), tarfile.open(p) as t:
+    with _named(p), tarfile.open(p) as t:
         for m in t:
             s = m.name.split('/')[-1]
-            if m.isfile() and s in ('train','test','meta'): out[s] = _part(s, t.extractfile(m))
-        for s in ('train','test','meta'): assert s in out, f"no member {s}"
-    return out,out.pop('meta')
+            if m.isfile() and s in _parts: out[s] = _part(s, t.extractfile(m))
+        return {s: out[s] for s in _parts[:2]},out['meta']
 
 # %% ../../nbs/21_data.cifar.ipynb #74b0034b
 def _check_homes(names, d):
     "Raise unless the folder of every image, by its name alone, says one class"
     homes = {}
     for n in names:
-        s,*at,_ = n.split('/')
-        if not at: raise InputError(f"{d/n} is in no class folder: images belong in {s}/<class>/ or {s}/<superclass>/<class>/")
-        home = homes.setdefault(at[-1], at)
-        if at!=home: raise InputError(f"{d} has two folders called {at[-1]!r}, {'/'.join(home)} and {'/'.join(at)}: rename one")
-    for at in homes.values():
-        for k in range(1, len(at)):
-            if at[:k] in homes.values():
-                raise InputError(f"{d} has images in {'/'.join(at[:k])} and classes below it, such as {'/'.join(at)}: one is no class")
+        at = Path(*Path(n).parts[1:-1])
+        if not at.name: raise InputError(f"{d/n} is in no class folder: below train/ and test/ images belong in <class>/ or <superclass>/<class>/")
+        home = homes.setdefault(at.name, at)
+        if at!=home: raise InputError(f"{d} has two folders called {at.name!r}, {home} and {at}: rename one")
+    for a,b in pairwise(sorted(homes.values())):
+        if b.is_relative_to(a): raise InputError(f"{d} has images in {a} and classes below it, such as {b}: one is no class")
 
 # %% ../../nbs/21_data.cifar.ipynb #38ea2de4
+def _check_classes(y, yt, vocab, where):
+    "Raise unless the training labels `y` name two classes, and all that the test labels `yt` name"
+    n,new = len(np.unique(y)),np.setdiff1d(yt, y)
+    if n<2: raise InputError(f"{where}: classification needs at least two classes, the training set has {n}")
+    if len(new): raise InputError(f"{where}: the test set has classes that the training set has not: {[vocab[c] for c in new[:5]]}")
+
 def _read_files(files):
-    "The pictures as one array (N,H,W,3)"
+    "The pictures as one array (N,3,H,W)"
     xs = []
     for p in _bar(files, len(files)>=1000):
-        with _Named(p): xs.append(np.asarray(read_image(p)[0]))
+        with _named(p): xs.append(np.asarray(read_image(p)[0]))
         (h,w,_),(h0,w0,_) = xs[-1].shape,xs[0].shape
         if (h,w)!=(h0,w0): raise InputError(f"{p} is {w}x{h} pixels, the images before it {w0}x{h0}: all must have one size")
-    return np.stack(xs)
+    return np.stack(xs).transpose(0,3,1,2)
 
 def _read_folders(d):
-    report = Report()
-    names = {s: [o for o,_ in _images(d/s, s, report, Path(os.path.realpath(d)))] if (d/s).is_dir() else [] for s in ('train','test')}
-    for s,v in names.items():
-        if not v: raise PathError(f"{d} has no images in {s}/: class folders need both train/ and test/")
-    _check_homes([o for v in names.values() for o in v], d)
+    report,names = Report(),{}
+    for s in ('train','test'):
+        names[s] = [o for o,_ in _images(d/s, s, report, d.resolve(), set())] if (d/s).is_dir() else []
+        if not names[s]: raise PathError(f"{d} has no images in {s}/: class folders need both train/ and test/")
+    every = sum(names.values(), [])
+    _check_homes(every, d)
     if any(map(report.get, report.bad)): raise InputError(f"{d}: {report}")
     if report: warnings.warn(f"{d}: {report}")
-    cls = {s: [o.split('/')[-2] for o in v] for s,v in names.items()}
-    vocab = sorted(set(cls['train']))
-    if new:=sorted(set(cls['test'])-set(vocab)): raise InputError(f"{d/'test'} has classes that the training set has not: {new[:5]}")
-    x = _read_files([d/o for v in names.values() for o in v])
-    return {s: (part,np.array([vocab.index(c) for c in cls[s]])) for s,part in zip(names, np.split(x, [len(cls['train'])]))},vocab
+    cls = [o.split('/')[-2] for o in every]
+    vocab,y = np.unique(cls, return_inverse=True)
+    vocab,n = vocab.tolist(),len(names['train'])
+    _check_classes(y[:n], y[n:], vocab, d)
+    x = _read_files([d/o for o in every])
+    return dict(train=(x[:n],y[:n]), test=(x[n:],y[n:])),vocab
 
 # %% ../../nbs/21_data.cifar.ipynb #565125de
 _readers = dict(npz=_read_npz, pickle=_read_pickle, tar=_read_tar, folders=_read_folders)
 
 def _in_order(x, y):
-    "Images (N,H,W,3) and labels, sorted by class and checksum, as tensors (N,3,H,W) and (N,)"
-    x = np.ascontiguousarray(x)
-    key = np.array([int.from_bytes(hashlib.blake2b(o, digest_size=8).digest(), 'big') for o in x], dtype=np.uint64)
-    i = np.lexsort((key, y))
-    return torch.from_numpy(np.ascontiguousarray(x[i].transpose(0,3,1,2))),torch.from_numpy(np.asarray(y)[i].astype(np.int64))
+    "Images (N,3,H,W) and labels, sorted by class and by the checksum of the pixels as (H,W,3)"
+    sums = [hashlib.blake2b(o, digest_size=8).digest() for o in x.permute(0,2,3,1).contiguous().numpy()]
+    i = torch.from_numpy(np.lexsort((np.frombuffer(b''.join(sums), '>u8'), y)))
+    return x[i],y[i]
 
 def _check(out, vocab, where):
-    "What must hold of any copy"
+    "Make tensors of `out`, and raise unless they are what any copy must be"
     for s,(x,y) in out.items():
-        if x.dtype!=np.uint8 or x.ndim!=4 or x.shape[-1]!=3: raise InputError(f"{where}: {s} images must be uint8 (N,H,W,3), got {x.dtype} {x.shape}")
-        if y.ndim!=1 or y.dtype.kind not in 'iu': raise InputError(f"{where}: {s} labels must be integers (N,), got {y.dtype} {y.shape}")
-        if len(x)!=len(y): raise InputError(f"{where}: {s} has {len(x)} images but {len(y)} labels")
-        if len(y)==0 or y.min()<0 or y.max()>=len(vocab): raise InputError(f"{where}: {s} labels must be 0..{len(vocab)-1}, got {sorted(set(y.tolist()))[:3]}...")
-    tr,te = (set(out[s][1].tolist()) for s in ('train','test'))
-    if len(tr)<2: raise InputError(f"{where}: classification needs at least two classes, the training set has {len(tr)}")
-    if te-tr: raise InputError(f"{where}: the test set has classes that the training set has not: {[vocab[c] for c in sorted(te-tr)][:5]}")
+        try: out[s] = x,_ = _check_images(x, y, len(vocab), s)
+        except InputError as e: raise InputError(f"{where}: {e}") from None
+        if x.shape[1]!=3: raise InputError(f"{where}: x_{s} must have three channels, got {x.shape[1]}")
+    _check_classes(out['train'][1], out['test'][1], vocab, where)
 
 # %% ../../nbs/21_data.cifar.ipynb #f2cadd53
 def _download():
@@ -215,10 +218,8 @@ def load_cifar100(
 # %% ../../nbs/21_data.cifar.ipynb #007fcc82
 def _write_cache(d, out, vocab):
     "The arrays as npz beside the folders; a broken write leaves nothing that `_find` would take"
-    for s in ('test','train'):
-        tmp = d/f'.cifar100-{s}.{os.getpid()}.npz'
-        np.savez(tmp, x=out[s][0], y=out[s][1], vocab=np.array(vocab))
-        os.replace(tmp, d/f'cifar100-{s}.npz')
+    for s,(x,y) in reversed(out.items()):
+        with _whole(d/f'cifar100-{s}.npz') as f: np.savez(f, x=x.permute(0,2,3,1), y=y, vocab=np.array(vocab))
 
 # %% ../../nbs/21_data.cifar.ipynb #51e00257
 def cifar_dls(

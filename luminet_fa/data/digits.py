@@ -17,9 +17,9 @@ def load_digits_split()->tuple: # x_train uint8 (1442,1,8,8), y_train int64, x_t
     "scikit-learn's digits as bytes, in a fixed stratified split of four fifths and one fifth"
     from sklearn.datasets import load_digits
     d = load_digits()
-    x,y = torch.from_numpy((d.images*255/16).round().astype(np.uint8))[:,None],torch.from_numpy(d.target).long()
-    i = torch.from_numpy(np.random.RandomState(0).permutation(len(y)))
-    x,y = x[i],y[i]
+    i = np.random.RandomState(0).permutation(len(d.target))
+    x = torch.from_numpy((d.images[i]*255/16).round().astype(np.uint8))[:,None]
+    y = torch.from_numpy(d.target[i]).long()
     test = rank_in_class(y) < (y.bincount()//5)[y]
     return x[~test],y[~test],x[test],y[test],[str(o) for o in range(10)]
 

@@ -10,55 +10,60 @@ import math
 import numpy as np, torch, torch.nn.functional as F
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from PIL import Image
-from fastcore.basics import patch
+from fastcore.basics import patch, store_attr
 from fastai.vision.core import imagenet_stats
+from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
-from ..core import InputError, own_device
-from .store import Store, _cores, read_image, to_8bit
-from .tensor import SharedDL, TensorData, TensorDataLoaders, hold_out
+from ..core import InputError
+from .store import Store, _cores
+from .tensor import SharedDL, TensorData, TensorDataLoaders, _both, _indices, _pixels, hold_out
 
 # %% ../../nbs/22_data.imagenet.ipynb #d3b1c831
 N_RAND = 23 # random numbers for one image: ten areas, ten ratios, two for the corner, one for the flip
 
 def crop_boxes(
-    hw:torch.Tensor,     # height and width of each image, (B,2)
-    u:torch.Tensor,      # random numbers in [0,1), (B,N_RAND)
-    scale=(.08,1.),      # least and greatest part of the area, in (0,1]
-    ratio=(3/4,4/3),     # least and greatest width/height
-)->torch.Tensor:         # top, left, height, width of each crop, int64, (B,4)
+    hw:Tensor,       # height and width of each image, (B,2)
+    u:Tensor,        # random numbers in [0,1), (B,N_RAND)
+    scale=(.08,1.),  # least and greatest part of the area, in (0,1]
+    ratio=(3/4,4/3), # least and greatest width/height
+)->Tensor:           # top, left, height, width of each crop, int64, (B,4)
     "Boxes as `RandomResizedCrop` draws them"
-    H,W = hw.double().T[:,:,None]
-    area = H*W*(scale[0]+(scale[1]-scale[0])*u[:,:10])
-    r = torch.exp(math.log(ratio[0])+(math.log(ratio[1])-math.log(ratio[0]))*u[:,10:20].double())
-    w,h = (area*r).sqrt().round(),(area/r).sqrt().round()
-    fits = (w>0)&(w<=W)&(h>0)&(h<=H)
-    k = fits.int().argmax(1, keepdim=True)
-    w,h,H,W,fits = w.gather(1, k)[:,0],h.gather(1, k)[:,0],H[:,0],W[:,0],fits.any(1)
-    w,h = torch.where(fits, w, torch.minimum(W, (H*ratio[1]).round())),torch.where(fits, h, torch.minimum(H, (W/ratio[0]).round()))
-    top,left = (torch.where(fits, (u[:,i]*(a-b+1)).floor(), ((a-b)/2).floor()) for i,a,b in ((20,H,h),(21,W,w)))
-    return torch.stack([top,left,h,w], 1).long()
+    def between(a, b, u): return a+(b-a)*u
+    whole = hw.double()
+    H,W = whole.T
+    area = whole.prod(1, keepdim=True)*between(*scale, u[:,:10])
+    r = between(*map(math.log, ratio), u[:,10:20].double()).exp()
+    tries = torch.stack([area/r, area*r], 2).sqrt().round()                          # (B,10,2)
+    fits = ((tries>0)&(tries<=whole[:,None])).all(2)
+    first,some = tries[torch.arange(len(u)), fits.int().argmax(1)],fits.any(1, keepdim=True)
+    most = torch.stack([W/ratio[0], H*ratio[1]], 1).round()                          # if none fits, the largest central box with an allowed ratio
+    size = torch.where(some, first, torch.minimum(whole, most))
+    room = whole-size
+    corner = torch.where(some, u[:,20:22]*(room+1), room/2).floor()
+    return torch.cat([corner, size], 1).long()
 
 # %% ../../nbs/22_data.imagenet.ipynb #bfcf8e42
 def resized_crop(
-    a,           # image, uint8 array, (H,W,3)
-    box,         # top, left, height, width, pixels
-    size:int,    # of the result, pixels
-)->torch.Tensor: # uint8, (1,3,size,size)
+    a,        # image, uint8 array, (H,W,3)
+    box,      # top, left, height, width, pixels
+    size:int, # of the result, pixels
+)->Tensor:    # uint8, (1,3,size,size)
     "One part of an image, resized with antialiasing"
     t,l,h,w = box
-    return F.interpolate(torch.from_numpy(a[t:t+h,l:l+w])[None].permute(0,3,1,2), (size,size), mode='bilinear', antialias=True)
+    return F.interpolate(_channels_last(a[t:t+h,l:l+w]), (size,size), mode='bilinear', antialias=True)
 
 def centre_crop(
-    a,           # image, uint8 array, (H,W,3)
-    size:int,    # of the result, pixels, <=resize
-    resize:int,  # shorter side before the crop, pixels
-)->torch.Tensor: # uint8, (1,3,size,size)
+    a,          # image, uint8 array, (H,W,3)
+    size:int,   # of the result, pixels, <=resize
+    resize:int, # shorter side before the crop, pixels
+)->Tensor:      # uint8, (1,3,size,size)
     "Resize the shorter side, and cut out the middle; an image that has the size is only cut"
-    x = torch.from_numpy(a)[None].permute(0,3,1,2)
+    x = _channels_last(a)
     return TF.center_crop(x if min(x.shape[2:])==resize else TF.resize(x, [resize]), [size,size])
+
+def _channels_last(a): return torch.from_numpy(a)[None].permute(0,3,1,2)
 
 # %% ../../nbs/22_data.imagenet.ipynb #e119ed59
 class Images:
@@ -88,11 +93,11 @@ class Images:
 # %% ../../nbs/22_data.imagenet.ipynb #ffb0cbcb
 @patch
 def read(self:Images,
-    idxs:torch.Tensor, # which images, int64, (B,)
-    size:int,          # of the result, pixels
-    resize:int,        # shorter side before a centre crop, pixels
-    boxes=None,        # top, left, height, width of each crop, int64, (B,4); None: centre crops
-)->torch.Tensor:       # uint8, (B,3,size,size), on any device
+    idxs:Tensor, # which images, int64, (B,)
+    size:int,    # of the result, pixels
+    resize:int,  # shorter side before a centre crop, pixels
+    boxes=None,  # top, left, height, width of each crop, int64, (B,4); None: centre crops
+)->Tensor:       # uint8, (B,3,size,size), on any device
     "Crops of one size, as a batch"
     src = [self.src[i] for i in self.idxs[idxs].tolist()]
     return torch.cat([centre_crop(a, size, resize) for a in src] if boxes is None else [resized_crop(a, b, size) for a,b in zip(src, boxes.tolist())])
@@ -100,11 +105,7 @@ def read(self:Images,
 # %% ../../nbs/22_data.imagenet.ipynb #645f1093
 def _array(o):
     "File, picture, tensor or array as a uint8 array (H,W,3)"
-    if isinstance(o, (str,Path)): o = read_image(o)[0]
-    if isinstance(o, Image.Image): o = to_8bit(o)
-    if isinstance(o, torch.Tensor): o = o.cpu().numpy()
-    o = np.array(o)
-    if o.dtype!=np.uint8: raise InputError(f"images must be uint8 pixels in 0..255, got {o.dtype}: normalisation is the loader's work")
+    o = _pixels(o).numpy(force=True)
     if o.ndim==3 and o.shape[2]!=3 and o.shape[0]==3: o = o.transpose(1,2,0)
     if o.ndim!=3 or o.shape[2]!=3: raise InputError(f"an image must be (H,W,3) or (3,H,W), got {o.shape}")
     return o
@@ -141,7 +142,7 @@ class StoreDL(SharedDL):
         **kwargs,              # what else SharedDL takes: `device`, `after_batch`, `n`, ...; threads take the place of `num_workers`
     ):
         super().__init__(dataset, bs, shuffle, drop_last, seed, rank, world, **kwargs)
-        self.size,self.resize,self.scale,self.ratio,self.flip,self.workers = size,resize,scale,ratio,flip,workers
+        store_attr(','.join(self._own))
         self.last_boxes = self.last_flips = None
 
 # %% ../../nbs/22_data.imagenet.ipynb #325ea430
@@ -156,21 +157,22 @@ def draw(self:StoreDL,
     seed:int, # of the epoch
     step:int, # number of the batch
     n:int,    # images in it, of all processes
-)->torch.Tensor: # (n,N_RAND)
+)->Tensor:    # (n,N_RAND)
     "The random numbers for one batch"
     return torch.rand(n, N_RAND, generator=torch.Generator().manual_seed(seed+step))
 
 @patch
 def make(self:StoreDL,
-    idxs:torch.Tensor, # which images, int64, (B,)
-    u,                 # random numbers (B,N_RAND); None: no augmentation
-    size:int,          # of the images, pixels
+    idxs:Tensor, # which images, int64, (B,)
+    u,           # random numbers (B,N_RAND); None: no augmentation
+    size:int,    # of the images, pixels
 )->tuple: # pixels uint8 (B,3,size,size), boxes (B,4) or None, flips bool (B,)
     "The pixels of one batch before the flip"
-    x,boxes = self.dataset.x,None if u is None else crop_boxes(self.dataset.x.hw[idxs], u, self.scale, self.ratio)
+    x,boxes,flips = self.dataset.x,None,torch.zeros(len(idxs), dtype=torch.bool)
+    if u is not None: boxes,flips = crop_boxes(x.hw[idxs], u, self.scale, self.ratio),(u[:,22]<.5) & self.flip
     px = x.read(idxs, size, max(self.resize, size), boxes)
     if self.device and self.device.type=='cuda' and px.device.type=='cpu': px = px.pin_memory()
-    return px,boxes,(u[:,22]<.5) & self.flip if u is not None else torch.zeros(len(idxs), dtype=torch.bool)
+    return px,boxes,flips
 
 # %% ../../nbs/22_data.imagenet.ipynb #b1a3e6e0
 def _threads(device, world):
@@ -180,15 +182,14 @@ def _threads(device, world):
 def _ahead(f, args, workers):
     "`f` of each of `args` in order, worked on by threads `workers` calls ahead"
     if not workers: yield from (f(*o) for o in args); return
+    todo = deque()
     with ThreadPoolExecutor(workers) as ex:
-        todo = deque()
         try:
             for o in args:
                 todo.append(ex.submit(f, *o))
                 if len(todo)>workers: yield todo.popleft().result()
             while todo: yield todo.popleft().result()
-        finally:
-            for o in todo: o.cancel()
+        finally: ex.shutdown(cancel_futures=True)
 
 # %% ../../nbs/22_data.imagenet.ipynb #e933240b
 @patch
@@ -196,30 +197,32 @@ def create_batches(self:StoreDL,
     samps, # indices of one epoch: a tensor, or anything to iterate over
 ):
     "Yield the batches of one epoch; `last_idxs`, `last_boxes` and `last_flips` say what the newest one holds"
-    ds,size = self.dataset.to(self.device or self.dataset.mean.device),self.size
-    order = (samps if isinstance(samps, torch.Tensor) else torch.tensor([int(o) for o in islice(samps, self.n)])).long().cpu()
-    seed,dev = int(torch.randint(2**62, (1,), generator=self.gen)) if self.augments() else None,ds.mean.device
+    dev,size = self.dataset.to(self.device or self.dataset.mean.device).mean.device,self.size
+    order = _indices(samps, self.n).cpu()
+    seed = int(torch.randint(2**62, (1,), generator=self.gen)) if self.augments() else None
     def f(lo, hi, n):
-        k,at = divmod(lo, self.bs)
-        return n,order[lo:hi],*self.make(order[lo:hi], None if seed is None else self.draw(seed, k, n)[at:at+hi-lo], size)
+        (step,at),i = divmod(lo, self.bs),order[lo:hi]
+        u = None if seed is None else self.draw(seed, step, n)[at:at+len(i)]
+        return n,i,*self.make(i, u, size)
     todo = [(lo,hi,self.last_n) for lo,hi in self.shares(len(order))]
-    for self.last_n,i,px,boxes,flips in _ahead(f, todo, _threads(dev, self.world) if self.workers is None else self.workers):
-        self.last_idxs,self.last_boxes,self.last_flips = i,boxes,flips
+    workers = _threads(dev, self.world) if self.workers is None else self.workers
+    for self.last_n,i,px,self.last_boxes,flips in _ahead(f, todo, workers):
+        self.last_idxs,self.last_flips = i,flips
         px = px.to(dev, non_blocking=True)
         m = flips.nonzero()[:,0].to(dev)
         px[m] = px[m].flip(3)
         yield self.finish(px, i.to(dev))
 
 # %% ../../nbs/22_data.imagenet.ipynb #73e9bc45
-def _check(st, n, nv, bs, val_bs, size, resize, scale, ratio, drop_last):
-    "Everything that can be refused before a batch is made"
+def _check(st, nv, size, resize, scale, ratio):
+    "What must hold between a store and the sizes of images"
     if not 1<=size<=resize: raise InputError(f"size must be 1..resize, got size={size} and resize={resize}")
-    if resize>st.size: raise InputError(f"the store {st.folder} holds images of {st.size} pixels, so resize={resize} would enlarge them: use resize<={st.size}, or build a larger store with `luminet_store DIR OUT --size {resize}`")
+    if resize>st.size:
+        raise InputError(f"the store {st.folder} holds images of {st.size} pixels, so resize={resize} would enlarge them: use resize<={st.size}, "
+                         f"or build a larger store with `luminet_store DIR OUT --size {resize}`")
     if not 0<scale[0]<=scale[1]<=1: raise InputError(f"scale must be two parts of the area in (0,1], the smaller first, got {tuple(scale)}")
     if not 0<ratio[0]<=ratio[1]: raise InputError(f"ratio must be two positive numbers, the smaller first, got {tuple(ratio)}")
-    if bs<1 or val_bs<1: raise InputError(f"batch sizes must be at least 1, got bs={bs} and val_bs={val_bs}")
     if not nv: raise InputError(f"the store {st.folder} has no validation images: use holdout, or build it again from a folder with val/")
-    if drop_last and bs>n: raise InputError(f"a batch of {bs} is larger than the data ({n} images), so nothing would be trained: use a smaller bs, or drop_last=False")
 
 # %% ../../nbs/22_data.imagenet.ipynb #fcb224ec
 def imagenet_dls(
@@ -240,11 +243,9 @@ def imagenet_dls(
 )->TensorDataLoaders:       # `train` augmented and shuffled, `valid` neither and complete
     "Batches from a store of images, augmented as in torchvision's recipe"
     st = Store(path)
-    x,y,xv,yv = (f(st[s]) for s in ('train','val') for f in (Images, lambda o: o.y))
+    (x,y),(xv,yv) = ((Images(o), o.y) for o in (st['train'],st['val']))
     if holdout: x,y,xv,yv = hold_out(x, y, holdout)
-    resize = min(round(size*8/7), max(size, st.size)) if resize is None else resize
-    _check(st, len(x), len(xv), bs, val_bs, size, resize, scale, ratio, drop_last)
-    device = own_device(device)
-    tr,va = (ImageData(a, b, st.vocab, *stats, i).to(device) for i,(a,b) in enumerate(((x,y),(xv,yv))))
-    kw = dict(size=size, resize=resize, scale=scale, ratio=ratio, flip=flip, seed=seed, device=device, workers=workers)
-    return TensorDataLoaders(StoreDL(tr, bs, shuffle=True, drop_last=drop_last, **kw), StoreDL(va, val_bs, **kw), device=device)
+    if resize is None: resize = min(round(size*8/7), max(size, st.size))
+    _check(st, len(xv), size, resize, scale, ratio)
+    tr,va = (ImageData(*o, st.vocab, *stats) for o in ((x,y),(xv,yv)))
+    return _both(StoreDL, tr, va, bs, val_bs, drop_last, device, size=size, resize=resize, scale=scale, ratio=ratio, flip=flip, seed=seed, workers=workers)

@@ -9,10 +9,12 @@ __all__ = ['Report', 'to_8bit', 'read_image', 'scan_images', 'build_store', 'Sto
 import errno, hashlib, io, json, os, re, shutil, stat, sys, warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from itertools import accumulate, count
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
-from fastcore.basics import patch
+from fastcore.basics import chunked, patch
 from fastcore.script import call_parse
 from fastai.imports import progress_bar
 from filelock import FileLock, Timeout
@@ -32,10 +34,12 @@ class Report(dict):
         skipped='hidden files, and folders that are no classes (., __ or @ in front), skipped',
         no_image='files that hold no image, left out', corrupt='corrupt images, left out',
         white='images of 32 bits that do not say what is white, left out', empty='classes without an image, which keep their label',
-        grey='greyscale images, converted to RGB', cmyk='CMYK images, converted to RGB', mode='images with a palette, transparency or more than 8 bits, converted to RGB',
+        grey='greyscale images, converted to RGB', cmyk='CMYK images, converted to RGB',
+        mode='images with a palette, transparency or more than 8 bits, converted to RGB',
         rotated='images with an EXIF rotation, ignored as in torchvision and fastai', turned='images with an EXIF rotation, applied',
         small='images that are smaller than the store, not enlarged', ignored='files without the suffix of an image, ignored')
-    errors,bad = ('val_only','loose','name'),('special','outside','extreme','no_image','corrupt','white')
+    errors,unread = ('val_only','loose','name'),('special','outside')
+    bad = *unread,'extreme','no_image','corrupt','white'
 
     def add(self,
         kind:str, # one of `kinds`
@@ -58,15 +62,17 @@ def lines(self:Report,
     most:int=None, # names in a line; None: all
 )->list:           # of str, one for each kind that there is
     "The report, a line for each kind"
-    more = lambda v: f', and {len(v)-most:,} more' if most and len(v)>most else ''
-    return [f"{what} ({len(v):,}): {', '.join(map(_shown, v[:most]))}{more(v)}" for k,what in self.kinds.items() if (v:=self.get(k))]
+    def some(v):
+        left = len(v)-len(v[:most])
+        return ', '.join([*map(_shown, v[:most]), *[f'and {left:,} more']*bool(left)])
+    return [f"{what} ({len(v):,}): {some(v)}" for k,what in self.kinds.items() if (v:=self.get(k))]
 
 @patch
 def refuse(self:Report,
     where, # folder that was looked at
 ):
     "Raise if there is anything that cannot be trained on"
-    if any(self.get(k) for k in self.errors): raise InputError(f"{where} cannot be trained on as it is:\n{self}")
+    if any(map(self.get, self.errors)): raise InputError(f"{where} cannot be trained on as it is:\n{self}")
 
 # %% ../../nbs/18_data.store.ipynb #aa511416
 _whites = {'I;16':(65535,), 'I':(255,65535), 'F':(1,255)}   # what white can be, for each of Pillow's modes of more than 8 bits
@@ -99,10 +105,13 @@ _max_ratio = 100       # longer side over shorter side
 class _Extreme(InputError):
     "A picture that would take too much memory"
 
+def _regular(file):
+    "Raise where `file` is something that only looks like a file, such as a pipe"
+    if os.path.exists(file) and not os.path.isfile(file): raise InputError(f"{file} is no regular file")
+
 def _open(file):
     "The picture in `file`, by its header alone: in one of `_formats`, and of a size that fits into memory"
-    if isinstance(file, (str,Path)) and os.path.exists(file) and not os.path.isfile(file):
-        raise InputError(f"{file} is no regular file")
+    if isinstance(file, (str,Path)): _regular(file)
     try: im = Image.open(file, formats=_formats)
     except Image.DecompressionBombError as e: raise _Extreme(f"{file}: {e}") from None
     w,h = im.size
@@ -132,13 +141,12 @@ def read_image(
             odd.append('turned' if upright else 'rotated')
             if upright: im = ImageOps.exif_transpose(im)
         im = to_8bit(im)
-    if size and min(im.size)<size: odd.append('small')
-    return (TF.resize(im, size) if size and min(im.size)>size else im),odd
+    side = min(im.size)
+    if size and side<size: odd.append('small')
+    return (TF.resize(im, size) if size and side>size else im),odd
 
 # %% ../../nbs/18_data.store.ipynb #3057ffda
 _splits = 'train','val'
-
-def _entries(d): return sorted(os.scandir(d), key=lambda e: e.name)
 
 def _mode(e):
     "Type of the file that the directory entry `e` leads to; 0 where it leads nowhere"
@@ -149,16 +157,18 @@ def _mode(e):
 
 def _odd_link(e, folder, root, seen):
     "The kind of Report for a link that is not followed, or None; `seen` gets the folders that links lead to"
-    real,here = (Path(os.path.realpath(o)) for o in (e.path, os.path.dirname(e.path)))
+    p = Path(e.path)
+    real = p.resolve()
     if root and not real.is_relative_to(root): return 'outside'
     if not folder: return None
-    if real in seen or here.is_relative_to(real): return 'loop'
+    if real in seen or p.parent.resolve().is_relative_to(real): return 'loop'
     seen.add(real)
 
 # %% ../../nbs/18_data.store.ipynb #2633764e
 def _passed_over(e, root, seen):
     "The kind of Report for what is neither an image nor a folder to look into, or None"
-    mode = _mode(e); folder = mode==stat.S_IFDIR
+    mode = _mode(e)
+    folder = mode==stat.S_IFDIR
     if e.name[0]=='.' or folder and e.name.startswith(('__','@')): return 'skipped'
     if mode not in (0, stat.S_IFDIR, stat.S_IFREG): return 'special'
     if not folder and os.path.splitext(e.name)[1].lower() not in _suffixes: return 'ignored'
@@ -167,41 +177,40 @@ def _passed_over(e, root, seen):
 
 def _walk(d, at, report, root, seen):
     "Yield name and entry of the images and folders in `d` itself; `report` gets what is passed over"
-    for e in _entries(d):
+    for e in sorted(os.scandir(d), key=lambda e: e.name):
         name,kind = f'{at}/{e.name}',_passed_over(e, root, seen)
         if kind: report.add(kind, name)
         else: yield name,e
 
-def _images(d, at, report, root=None, seen=None):
+def _images(d, at, report, root, seen):
     "Yield name and entry of each image below folder `d`; with a `root`, links that lead out of it are not followed"
-    seen = set() if seen is None else seen
     for name,e in _walk(d, at, report, root, seen):
         if e.is_dir(): yield from _images(e.path, name, report, root, seen)
         else: yield name,e
 
 # %% ../../nbs/18_data.store.ipynb #6f582e1d
 def _note_classes(n, report):
-    "Note empty classes and those that only val has, from `n`: split -> class -> number of images"
-    every = sorted({*n['train'], *n['val']})
-    report.pop('empty', None); report.pop('val_only', None)
-    for c in every:
-        if n['val'].get(c) and not n['train'].get(c): report.add('val_only', c)
-        for s in _splits:
-            if not n[s].get(c): report.add('empty', f'{s}/{c}')
+    "Note classes without an image, or with images in val alone; `n`: split -> class -> its images, or their number"
+    report.pop('empty', None)
+    for c in sorted({*n['train'], *n['val']}):
+        empty = [s for s in _splits if not n[s].get(c)]
+        if empty==['train']: report.add('val_only', c)
+        for s in empty: report.add('empty', f'{s}/{c}')
 
 # %% ../../nbs/18_data.store.ipynb #9da241eb
 def _split(path, s, report, links):
     "Class -> list of (name, bytes, time) of the images in a split"
-    root,d,seen,found = Path(os.path.realpath(path)),path/s,set(),{}
+    d,seen,found = path/s,set(),{}
     if not d.is_dir():
-        raise PathError(f"{path} {'has no folder '+s+'/' if path.is_dir() else 'does not exist'}: images are expected in train/<class>/ and val/<class>/")
-    if not links and not Path(os.path.realpath(d)).is_relative_to(root):
+        raise PathError(f"{path} {f'has no folder {s}/' if path.is_dir() else 'does not exist'}: images are expected in train/<class>/ and val/<class>/")
+    root = None if links else path.resolve()
+    if root and not d.resolve().is_relative_to(root):
         raise InputError(f"{d} is a link that leads out of {path}: links=True (--links) follows such links")
-    root = None if links else root
     for name,e in _walk(d, s, report, root, seen):
         if not e.is_dir(): report.add('loose', name); continue
         if _unseen.search(e.name): report.add('name', name)
-        found[e.name] = [(n, o.stat().st_size, o.stat().st_mtime_ns) for n,o in _images(e.path, name, report, root, seen)]
+        files = ((n, o.stat()) for n,o in _images(e.path, name, report, root, seen))
+        found[e.name] = [(n, o.st_size, o.st_mtime_ns) for n,o in files]
     return found
 
 def scan_images(
@@ -211,10 +220,11 @@ def scan_images(
     "Find the images of a folder without opening them"
     path,report = Path(path).expanduser(),Report()
     found = {s: _split(path, s, report, links) for s in _splits}
-    _note_classes({s:{c:len(v) for c,v in f.items()} for s,f in found.items()}, report)
+    _note_classes(found, report)
     report.refuse(path)
-    if len(found['train'])<2: raise InputError(f"{path}: classification needs at least two classes, train/ has {len(found['train'])}")
-    return sorted(found['train']),{s:[o for v in f.values() for o in v] for s,f in found.items()},report
+    vocab = sorted(found['train'])
+    if len(vocab)<2: raise InputError(f"{path}: classification needs at least two classes, train/ has {len(vocab)}")
+    return vocab,{s:sum(f.values(), []) for s,f in found.items()},report
 
 # %% ../../nbs/18_data.store.ipynb #c56552b0
 @contextmanager
@@ -225,11 +235,16 @@ def _naming(file):
         if e.errno is not None and e.filename is None: e.filename = str(file)
         raise
 
-def _write(file, data):
-    "Write a small file whole or not at all"
+@contextmanager
+def _whole(file):
+    "An open binary file that becomes `file` when all of it is written, or not at all"
     part = file.with_name(f'.{file.name}.{os.getpid()}.part')
-    with _naming(part): part.write_bytes(data)
+    with _naming(part), open(part, 'wb') as f: yield f
     os.replace(part, file)
+
+def _write(file, text):
+    "Write a small file whole or not at all"
+    with _whole(file) as f: f.write(text.encode())
 
 _version = 2   # of what a store holds: since 2, pictures of 16 bits are read rightly and folders such as .git are no classes
 
@@ -237,12 +252,12 @@ def _cores(): return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffin
 
 def _bar(o, show): return progress_bar(o, leave=False) if show else o
 
-def _hash(data): return hashlib.blake2b(data, digest_size=16).hexdigest()
+_blake = partial(hashlib.blake2b, digest_size=16)
 
 def _file_hash(file):
-    with open(file, 'rb') as f: return hashlib.file_digest(f, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    with open(file, 'rb') as f: return hashlib.file_digest(f, _blake).hexdigest()
 
-def _key(files, cfg): return _hash(json.dumps([cfg, files]).encode())
+def _key(files, cfg): return _blake(json.dumps([cfg, files]).encode()).hexdigest()
 
 def _encode(im, quality):
     "RGB image as bytes: bare pixels (H,W,3), or a JPEG"
@@ -251,31 +266,29 @@ def _encode(im, quality):
     return buf.getvalue()
 
 # %% ../../nbs/18_data.store.ipynb #37839be7
+_faults = {UnidentifiedImageError:'no_image', _Extreme:'extreme', InputError:'white'}
+
 def _try_read(file, size, upright):
     "As `read_image`, but (None, kind, reason) for what is no image or corrupt"
     try:
         with _naming(file): return *read_image(file, size, upright),''
-    except UnidentifiedImageError: return None,['no_image'],''
-    except _Extreme: return None,['extreme'],''
-    except InputError: return None,['white'],''
-    except OSError as e:
-        if e.errno is not None: raise
-        return None,['corrupt'],f' ({e})'
-    except Exception as e: return None,['corrupt'],f' ({type(e).__name__}: {str(e)[:80]})'
+    except (UnidentifiedImageError,InputError) as e: return None,[_faults[type(e)]],''
+    except Exception as e:
+        if getattr(e, 'errno', None) is not None: raise
+        return None,['corrupt'],f' ({e if isinstance(e, OSError) else repr(e)[:99]})'
 
 def _make_chunk(root, out, stem, files, cfg):
     "Decode `files` and write one chunk; returns its bytes and images"
-    part,digest,done = out/f'.{stem}.{os.getpid()}.part',hashlib.blake2b(digest_size=16),dict(key=_key(files, cfg), name=[], hw=[], bytes=[], odd=[])
-    with _naming(part), open(part, 'wb') as f:
+    digest,done = _blake(),dict(key=_key(files, cfg), name=[], hw=[], bytes=[], odd=[])
+    with _whole(out/f'{stem}.bin') as f:
         for name,*_ in files:
             im,odd,why = _try_read(root/name, cfg['size'], cfg['upright'])
             done['odd'] += [(k, name+why) for k in odd]
             if im is None: continue
             data = _encode(im, cfg['quality'])
             f.write(data); digest.update(data)
-            for k,v in (('name',name), ('hw',(im.height,im.width)), ('bytes',len(data))): done[k].append(v)
-    os.replace(part, out/f'{stem}.bin')
-    _write(out/f'{stem}.json', json.dumps(dict(done, hash=digest.hexdigest())).encode())
+            for k,v in dict(name=name, hw=(im.height,im.width), bytes=len(data)).items(): done[k].append(v)
+    _write(out/f'{stem}.json', json.dumps(dict(done, hash=digest.hexdigest())))
     return sum(done['bytes']),len(files)
 
 # %% ../../nbs/18_data.store.ipynb #70f5d6de
@@ -283,12 +296,22 @@ def _is_own(f):
     "Is `f` called as the files of a store are, and no link?"
     return bool(re.fullmatch(r'(train|val)(-\d{5,}\.(bin|json)|\.npz)', f.name)) and not f.is_symlink()
 
+def _own_file(folder, name):
+    "The file `name` of the store in `folder`, or an error: no other file is opened, whatever `store.json` says"
+    f = folder/str(name)
+    if f.parent!=folder or not _is_own(f):
+        raise InputError(f"{f} is no file of a store: luminet_store did not write the store.json in {folder}, build the store again")
+    if not f.is_file(): raise InputError(f"{f} is missing: repeat the `luminet_store` command, it makes only what is not there")
+    return f
+
+def _table(out, stem):
+    "What is in a chunk"
+    return json.loads(_own_file(out, f'{stem}.json').read_text())
+
 def _have(out, stem, files, cfg, verify):
     "Whether a chunk is there, made of these files with these settings, and whole"
-    j,b = out/f'{stem}.json',out/f'{stem}.bin'
-    if not all(_is_own(o) and o.is_file() for o in (j,b)): return False
     try:
-        d = json.loads(j.read_text())
+        d,b = _table(out, stem),_own_file(out, f'{stem}.bin')
         return d['key']==_key(files, cfg) and b.stat().st_size==sum(d['bytes']) and (not verify or _file_hash(b)==d['hash'])
     except (ValueError,TypeError,KeyError): return False
 
@@ -296,59 +319,66 @@ def _have(out, stem, files, cfg, verify):
 def _strict():
     "Pillow as it must be here: truncated images are errors, whatever the process has set, and its warnings are the report's business"
     old,ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES,False
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
+    with warnings.catch_warnings(action='ignore'):
         try: yield
         finally: ImageFile.LOAD_TRUNCATED_IMAGES = old
 
 # %% ../../nbs/18_data.store.ipynb #3da775a6
-def _enough(out, done, n, n_all):
-    "Raise if the images that are left will not fit on the disk"
-    left,free = done/max(n, 1)*(n_all-n),shutil.disk_usage(out).free
-    if left>free: raise InputError(f"the store in {out} needs about {left/1e9:.1f} GB more, and {free/1e9:.1f} GB are free: make room, or use a smaller size or quality=95; what is done is kept")
+def _enough(out, left):
+    "Raise if `left` more bytes will not fit on the disk"
+    free = shutil.disk_usage(out).free
+    if left>free: raise InputError(f"the store in {out} needs about {left/1e9:.1f} GB more, and {free/1e9:.1f} GB are free: "
+                                   "make room, or use a smaller size or quality=95; what is done is kept")
+
+def _n_files(jobs): return sum(map(len, jobs.values()))
 
 def _make_chunks(root, out, jobs, cfg, workers, progress):
     "Make the chunks `jobs`, several at a time"
-    n_all,done,n = sum(len(f) for _,f in jobs),0,0
+    done,n,n_all = 0,0,_n_files(jobs)
     with _strict(), ThreadPoolExecutor(workers) as ex:
-        tasks = [ex.submit(_make_chunk, root, out, stem, files, cfg) for stem,files in jobs]
+        tasks = [ex.submit(_make_chunk, root, out, *j, cfg) for j in jobs.items()]
         try:
             for t in _bar(tasks, progress):
                 b,k = t.result(); done += b; n += k
-                _enough(out, done, n, n_all)
-        except BaseException: ex.shutdown(wait=True, cancel_futures=True); raise
+                _enough(out, done/n*(n_all-n))
+        finally: ex.shutdown(cancel_futures=True)
 
 def _too_many(report, n, max_bad, out):
-    bad,unread = (sum(len(report.get(k, ())) for k in o) for o in (report.bad, ('special','outside')))
-    n += unread                                        # what was left out before anything was opened
-    if bad>n*max_bad/100: raise InputError(f"{bad:,} of {n:,} images ({100*bad/n:.1f} %) cannot be used, more than {max_bad:g} % (all are in {out/'report.txt'}):\n{report}\n"
-                                           "Fetch them again and repeat the command, which makes only what has changed; or allow more with max_bad, and links that lead out of the folder with links")
+    "Raise if too many of the `n` images that were opened, and of those left out before, cannot be used"
+    bad,unread = (sum(len(report.get(k, ())) for k in o) for o in (report.bad, report.unread))
+    n += unread
+    if bad>n*max_bad/100:
+        raise InputError(f"{bad:,} of {n:,} images ({100*bad/n:.1f} %) cannot be used, more than {max_bad:g} % (all are in {out/'report.txt'}):\n"
+                         f"{report}\nFetch them again and repeat the command, which makes only what has changed; "
+                         "or allow more with max_bad, and links that lead out of the folder with links")
 
 # %% ../../nbs/18_data.store.ipynb #b9af96f4
-def _index(out, stems, vocab):
-    "The tables of one split, from its chunks: label, shape, chunk, start, bytes, and the names"
-    ds = [json.loads((out/f'{s}.json').read_text()) for s in stems]
-    size,names = [np.array(d['bytes'], dtype=np.int64) for d in ds],[o for d in ds for o in d['name']]
-    o2i,cat = {c:i for i,c in enumerate(vocab)},lambda o: np.concatenate(o) if o else np.zeros(0, np.int64)
-    return dict(y=np.array([o2i[o.split('/')[1]] for o in names], dtype=np.int64), hw=np.array([o for d in ds for o in d['hw']], dtype=np.int32).reshape(-1,2), bytes=cat(size),
-        start=cat([o.cumsum()-o for o in size]), chunk=np.repeat(np.arange(len(ds)), [len(o) for o in size]), names=np.frombuffer(os.fsencode('\0'.join(names)), np.uint8)),ds
+def _index(chunks, vocab):
+    "The tables of one split, from those of its `chunks`: label, shape, chunk, start, bytes, and the names"
+    def of(k): return [o for d in chunks for o in d[k]]
+    label,names,size = dict(zip(vocab, count())),of('name'),np.array(of('bytes'), np.int64)
+    ends = np.array([o for d in chunks for o in accumulate(d['bytes'])], np.int64)
+    return dict(y=np.array([label[o.split('/')[1]] for o in names], np.int64), hw=np.array(of('hw'), np.int32).reshape(-1,2), bytes=size, start=ends-size,
+        chunk=np.repeat(np.arange(len(chunks)), [len(d['name']) for d in chunks]), names=np.frombuffer(os.fsencode('\0'.join(names)), np.uint8))
 
 def _finish(out, path, jobs, cfg, vocab, report, max_bad):
     "Write the report, the tables and, if all is well, `store.json`"
-    meta = dict(cfg, source=str(path), vocab=vocab, splits={})
+    splits,n = {},{}
     for s in _splits:
-        stems = [o for o,_ in jobs if o.startswith(f'{s}-')]
-        z,ds = _index(out, stems, vocab)
-        for k,name in (o for d in ds for o in d['odd']): report.add(k, name)
-        buf = io.BytesIO(); np.savez(buf, **z); _write(out/f'{s}.npz', buf.getvalue())
-        meta['splits'][s] = dict(n=len(z['y']), chunks=[dict(file=f'{o}.bin', bytes=sum(d['bytes']), hash=d['hash']) for o,d in zip(stems, ds)], count=np.bincount(z['y'], minlength=len(vocab)).tolist())
-    _note_classes({s:dict(zip(vocab, meta['splits'][s]['count'])) for s in _splits}, report)
-    _write(out/'report.txt', '\n'.join(f'{k}\t{_shown(o)}' for k,v in report.items() for o in v).encode())
+        made = {f'{o}.bin': _table(out, o) for o in jobs if o.startswith(s)}
+        z = _index(made.values(), vocab)
+        with _whole(out/f'{s}.npz') as f: np.savez(f, **z)
+        for d in made.values():
+            for o in d['odd']: report.add(*o)
+        splits[s] = dict(n=len(z['y']), chunks=[dict(file=f, bytes=sum(d['bytes']), hash=d['hash']) for f,d in made.items()])
+        n[s] = dict(zip(vocab, np.bincount(z['y'], minlength=len(vocab))))
+    _note_classes(n, report)
+    _write(out/'report.txt', '\n'.join(f'{k}\t{_shown(o)}' for k,v in report.items() for o in v))
     report.refuse(path)
-    _too_many(report, sum(len(f) for _,f in jobs), max_bad, out)
+    _too_many(report, _n_files(jobs), max_bad, out)
     for f in filter(_is_own, out.glob('*-*.bin')):
-        if f.stem not in dict(jobs): f.unlink(); f.with_suffix('.json').unlink(missing_ok=True)
-    _write(out/'store.json', json.dumps(dict(meta, report=report)).encode())
+        if f.stem not in jobs: f.unlink(); f.with_suffix('.json').unlink(missing_ok=True)
+    _write(out/'store.json', json.dumps(dict(cfg, source=str(path), vocab=vocab, splits=splits, report=report)))
 
 # %% ../../nbs/18_data.store.ipynb #8eb7be96
 @contextmanager
@@ -365,7 +395,7 @@ def _alone(out):
 
 def _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progress):
     "Make what is not there, and the tables"
-    todo = [j for j in jobs if not _have(out, *j, cfg, verify)]
+    todo = {k:v for k,v in jobs.items() if not _have(out, k, v, cfg, verify)}
     if todo: (out/'store.json').unlink(missing_ok=True)
     for f in out.glob('.*.part'):
         if re.fullmatch(r'\.(store|report|train|val)\b.*\.\d+\.part', f.name): f.unlink(missing_ok=True)
@@ -389,11 +419,12 @@ def build_store(
 ):                      # Store
     "Decode every image once; go on where an earlier build stopped"
     if size<1 or not 0<=quality<=100: raise InputError(f"size must be at least 1 pixel and quality 0..100, got {size} and {quality}")
-    path,out = Path(path).expanduser().resolve(),Path(out).expanduser().resolve()
-    if out==path or path/'train' in (out,*out.parents) or path/'val' in (out,*out.parents): raise InputError(f"the store {out} cannot be among the images of {path}: name another folder")
+    path,out = (Path(o).expanduser().resolve() for o in (path,out))
+    if out==path or any(out.is_relative_to(path/s) for s in _splits):
+        raise InputError(f"the store {out} cannot be among the images of {path}: name another folder")
     cfg = dict(version=_version, size=size, quality=quality, upright=upright)
     vocab,files,report = scan_images(path, links)
-    jobs = [(f'{s}-{k//chunk:05d}', files[s][k:k+chunk]) for s in _splits for k in range(0, len(files[s]), chunk)]
+    jobs = {f'{s}-{k:05d}': o for s in _splits for k,o in enumerate(chunked(files[s], chunk))}
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out): return _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progress)
 
@@ -405,23 +436,15 @@ def _no_store(d):
     if (d/'train').is_dir(): return f"{d} holds images, not a store: build one from them once, with `luminet_store {d} OUT`, and give OUT"
     return f"{d} holds no store: build one with `luminet_store DIR {d}`"
 
-def _own_file(folder, name):
-    "The file `name` of the store in `folder`, or an error: no other file is opened, whatever `store.json` says"
-    f = Path(folder)/str(name)
-    if f.parent!=Path(folder) or not _is_own(f):
-        raise InputError(f"{f} is no file of a store: luminet_store did not write the store.json in {folder}, build the store again")
-    if not f.is_file(): raise InputError(f"{f} is missing: repeat the `luminet_store` command, it makes only what is not there")
-    return f
-
 def _meta(folder):
     "What the `store.json` in `folder` says"
-    if not (folder/'store.json').is_file(): raise PathError(_no_store(folder))
+    f = folder/'store.json'
+    if not f.is_file(): raise PathError(_no_store(folder))
     try:
-        m = json.loads((folder/'store.json').read_text())
+        m = json.loads(f.read_text())
         if m['version']==_version: return m,[o for s in m['splits'].values() for o in s['chunks']]
-    except (ValueError,TypeError,KeyError,AttributeError):
-        raise InputError(f"the store.json in {folder} is damaged: repeat the command that built the store") from None
-    raise InputError(f"the store in {folder} is from another version of luminet_fa: repeat the command that built it")
+    except (ValueError,TypeError,KeyError,AttributeError): pass
+    raise InputError(f"the store.json in {folder} is damaged or is from another version of luminet_fa: repeat the command that built the store")
 
 # %% ../../nbs/18_data.store.ipynb #743f15c1
 class StoreSplit:
@@ -433,9 +456,10 @@ class StoreSplit:
         jpeg,     # are the images JPEGs?
     ):
         self.folder,self.files,self.jpeg,self._maps = folder,[folder/o for o in chunks],jpeg,{}
-        with np.load(_own_file(folder, f'{split}.npz')) as z: self._start,self._bytes,self._chunk,names = (z[k] for k in ('start','bytes','chunk','names')); y,hw = z['y'],z['hw']
+        with np.load(_own_file(folder, f'{split}.npz')) as z:
+            y,hw,self._start,self._bytes,self._chunk,self._names = (z[k] for k in ('y','hw','start','bytes','chunk','names'))
         if (hw.max(1)>_max_ratio*hw.min(1)).any(): raise InputError(f"the store in {folder} holds pictures of too long a shape: build it again")
-        self.y,self.hw,self._names = torch.from_numpy(y),torch.from_numpy(hw).long(),names
+        self.y,self.hw = torch.from_numpy(y),torch.from_numpy(hw).long()
     names = property(lambda self: os.fsdecode(self._names.tobytes()).split('\0') if len(self) else [], doc="Files the images came from, below the source folder")
     def __len__(self): return len(self.y)
     def __getstate__(self): return {**self.__dict__, '_maps':{}}
@@ -443,11 +467,16 @@ class StoreSplit:
 # %% ../../nbs/18_data.store.ipynb #afa1a354
 @patch
 def __getitem__(self:StoreSplit, i):
-    c,s,n = self._chunk[i],self._start[i],self._bytes[i]
+    c,s = self._chunk[i],self._start[i]
     m = self._maps.get(c)
-    if m is None: m = self._maps[c] = np.asarray(np.memmap(self.files[c], np.uint8, 'c'))   # 'c': nothing that is done to the array reaches the file
-    if self.jpeg: return decode_jpeg(torch.from_numpy(m[s:s+n]), ImageReadMode.RGB).permute(1,2,0).numpy()
-    return m[s:s+n].reshape(*self.hw[i].tolist(), 3)
+    if m is None: m = self._maps[c] = _mapped(self.files[c])
+    b = m[s:s+self._bytes[i]]
+    if self.jpeg: return decode_jpeg(torch.from_numpy(b), ImageReadMode.RGB).permute(1,2,0).numpy()
+    return b.reshape(*self.hw[i].tolist(), 3)
+
+def _mapped(file):
+    "The bytes of `file`, mapped without keeping it open; nothing that is done to the array reaches the file"
+    return torch.from_file(str(file), size=os.path.getsize(file), dtype=torch.uint8).numpy()
 
 # %% ../../nbs/18_data.store.ipynb #a8e81cde
 class Store:
@@ -464,9 +493,10 @@ class Store:
                 raise InputError(f"{f} is damaged: repeat the `luminet_store` command, it makes only what is not there")
     def __getitem__(self, s): return StoreSplit(self.folder, s, [o['file'] for o in self.meta['splits'][s]['chunks']], self.quality>0)
     def __repr__(self):
-        n = {k:v['n'] for k,v in self.meta['splits'].items()}
+        n,nv = (self.meta['splits'][s]['n'] for s in _splits)
         what = f"JPEG of quality {self.quality}" if self.quality else 'bare pixels'
-        return f"Store: {n['train']:,} training and {n['val']:,} validation images, {len(self.vocab):,} classes, {self.size} pixels, {what}, {sum(o['bytes'] for o in self.chunks)/1e9:.3f} GB"
+        return (f"Store: {n:,} training and {nv:,} validation images, {len(self.vocab):,} classes, {self.size} pixels, {what}, "
+                f"{sum(o['bytes'] for o in self.chunks)/1e9:.3f} GB")
 
 # %% ../../nbs/18_data.store.ipynb #f872c100
 @patch

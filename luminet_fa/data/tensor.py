@@ -7,12 +7,13 @@ __all__ = ['n_views', 'split_view', 'gather_views', 'TensorData', 'share', 'Shar
            'TensorDataLoaders', 'tensor_dls', 'rank_in_class', 'hold_out']
 
 # %% ../../nbs/19_data.tensor.ipynb #f40c8d98
-import numpy as np, torch, torch.nn.functional as F
+import numpy as np, pandas as pd, torch, torch.nn.functional as F
 from itertools import islice
 from contextlib import contextmanager
 from pathlib import Path
 from PIL import Image
-from fastcore.all import L, patch, merge, is_listy, first
+from fastcore.all import L, first, is_listy, merge, patch, store_attr
+from torch import Tensor
 from fastai.data.all import TfmdDL, DataLoaders, CategoryMap, Category, TensorCategory, to_cpu
 from fastai.vision.core import TensorImage, TensorImageBW
 from fastai.losses import CrossEntropyLossFlat
@@ -38,14 +39,14 @@ def split_view(
 
 # %% ../../nbs/19_data.tensor.ipynb #eb505eb8
 def gather_views(
-    x_pad:torch.Tensor,  # padded images, any dtype, (N,C,H+2*pad,W+2*pad)
-    idxs:torch.Tensor,   # which images, int64, (B,); 0..N-1
-    views:torch.Tensor,  # which view of each, int64, (B,); 0..n_views(pad)-1
-    pad:int,             # border on each side that `x_pad` carries, pixels, >=0
-)->torch.Tensor:         # the views, dtype of `x_pad`, (B,C,H,W)
+    x_pad:Tensor,  # padded images, any dtype, (N,C,H+2*pad,W+2*pad)
+    idxs:Tensor,   # which images, int64, (B,); 0..N-1
+    views:Tensor,  # which view of each, int64, (B,); 0..n_views(pad)-1
+    pad:int,       # border on each side that `x_pad` carries, pixels, >=0
+)->Tensor:         # the views, dtype of `x_pad`, (B,C,H,W)
     "Cut view `views[b]` out of image `idxs[b]`, for the whole batch at once"
-    dy,dx,m = split_view(views, pad)
-    windows = x_pad.unfold(2, x_pad.shape[2]-2*pad, 1).unfold(3, x_pad.shape[3]-2*pad, 1)
+    (dy,dx,m),windows = split_view(views, pad),x_pad
+    for d in (2,3): windows = windows.unfold(d, windows.shape[d]-2*pad, 1)
     x = windows[idxs,:,dy,dx]
     return torch.where(m.bool()[:,None,None,None], x.flip(3), x)
 
@@ -79,18 +80,23 @@ def new(self:TensorData,
     "Other images in the place of these"
     return type(self)(x, y, self.vocab, self.mean, self.std, self.split_idx)
 
+def _each(ds, f):
+    "The data set of `f` of the images and `f` of the labels"
+    return ds.new(f(ds.x), None if ds.y is None else f(ds.y))
+
 @patch
 def __getitem__(self:TensorData, i):
-    if not isinstance(i, (int,np.integer)):
-        i = torch.as_tensor(list(i) if isinstance(i, (range,L)) else i, device=self.x.device) if not isinstance(i, slice) else i
-        return self.new(self.x[i], None if self.y is None else self.y[i])
-    x = _image_type(self.x)(self.x[i])
-    return (x,) if self.y is None else (x, TensorCategory(self.y[i]))
+    if isinstance(i, (int,np.integer)):
+        x = _image_type(self.x)(self.x[i])
+        return (x,) if self.y is None else (x, TensorCategory(self.y[i]))
+    if isinstance(i, (range,L)): i = list(i)
+    if not isinstance(i, slice): i = torch.as_tensor(i, device=self.x.device)
+    return _each(self, lambda o: o[i])
 
 @patch
 def new_empty(self:TensorData)->TensorData: # without images
     "What an exported learner keeps: shape, names, normalisation"
-    return self.new(self.x[:0].clone(), None if self.y is None else self.y[:0].clone())
+    return _each(self, lambda o: o[:0].clone())
 
 # %% ../../nbs/19_data.tensor.ipynb #3450ca8b
 def _image_type(x): return TensorImageBW if x.shape[1]==1 else TensorImage
@@ -101,15 +107,16 @@ def to(self:TensorData,
     device, # where batches are made
 )->TensorData:
     "Move images, labels and statistics to `device`, in place"
-    d,own = own_device(device),{k:o for k,o in vars(self).items() if k in ('x','y','mean','std') and o is not None}
-    if any(o.device!=d for o in own.values()): self._pad = {}
-    for k,o in own.items(): setattr(self, k, o.to(d))
+    d = own_device(device)
+    if self.x.device!=d: self._pad = {}
+    for k in ('x','y','mean','std'):
+        if (o:=getattr(self, k)) is not None: setattr(self, k, o.to(d))
     return self
 
 @patch
 def padded(self:TensorData,
     pad:int, # border on each side, pixels, >=0
-)->torch.Tensor: # uint8, (N,C,H+2*pad,W+2*pad)
+)->Tensor:   # uint8, (N,C,H+2*pad,W+2*pad)
     "The images with a black border, made once and kept"
     if pad==0: return self.x
     if pad not in self._pad: self._pad = {pad: F.pad(self.x, (pad,)*4)}
@@ -142,7 +149,8 @@ def decode(self:TensorData,
     full=True,  # for fastai's signature; makes no difference
 )->tuple:
     "The label of one sample as its name"
-    return (o[0], *(Category(self.vocab[int(l)]) for l in o[1:]))
+    x,*y = o
+    return x,*(Category(self.vocab[int(l)]) for l in y)
 
 # %% ../../nbs/19_data.tensor.ipynb #b9dbfd9d
 def share(
@@ -152,7 +160,6 @@ def share(
 )->tuple:      # (start, stop) with 0<=start<=stop<=n
     "The part of `n` images that belongs to process `rank`"
     return n*rank//world, n*(rank+1)//world
-
 
 # %% ../../nbs/19_data.tensor.ipynb #bc7aa461
 class SharedDL(TfmdDL):
@@ -173,7 +180,8 @@ class SharedDL(TfmdDL):
         if not 0<=rank<world: raise InputError(f"rank must be in 0..world-1, got rank {rank} of {world}")
         if world>self.bs: raise InputError(f"{world} processes cannot share a batch of {self.bs}")
         if world>1 and self.shuffle and seed is None: raise InputError(f"{world} processes need a common seed, or each would see batches of its own")
-        self.seed,self.rank,self.world,self.last_n,self.last_idxs = seed,rank,world,0,None
+        store_attr('seed,rank,world')
+        self.last_n,self.last_idxs = 0,None
         self.gen = None if seed is None else torch.Generator().manual_seed(seed)
         self.look = torch.Generator().manual_seed(self.rng.randint(0, 2**32-1) if seed is None else seed)
         self._n_inp,self._types = 1,{tuple:[_image_type(dataset.x), TensorCategory]}
@@ -226,8 +234,8 @@ class TensorDL(SharedDL):
         **kwargs,            # what else SharedDL takes: `device`, `after_batch`, `n`, ...
     ):
         super().__init__(dataset, bs, shuffle, drop_last, seed, rank, world, **kwargs)
-        self.pad,self.flip,self.n_views = pad,flip,n_views(pad, flip)
-        self.last_views = None
+        store_attr('pad,flip')
+        self.n_views,self.last_views = n_views(pad, flip),None
 
 # %% ../../nbs/19_data.tensor.ipynb #58f81995
 @patch
@@ -237,23 +245,23 @@ def augments(self:TensorDL)->bool: # training set, and more than one view?
 
 # %% ../../nbs/19_data.tensor.ipynb #6a21a8b3
 @patch
-def get_idxs(self:SharedDL)->torch.Tensor: # int64, (n,)
+def get_idxs(self:SharedDL)->Tensor: # int64, (n,)
     "The order of one epoch"
     return torch.randperm(self.n, generator=self.gen) if self.shuffle else torch.arange(self.n)
 
 @patch
 def get_views(self:TensorDL,
     n:int, # how many samples
-)->torch.Tensor: # view ids, int64, (n,); 0..n_views-1
+)->Tensor: # view ids, int64, (n,); 0..n_views-1
     "A view for each sample of one epoch: random, or the image itself"
     if self.augments(): return torch.randint(0, self.n_views, (n,), generator=self.gen)
-    return torch.full((n,), self.pad*(2*self.pad+1)+self.pad)
+    return torch.full((n,), n_views(self.pad, False)//2)                    # the window in the middle
 
 # %% ../../nbs/19_data.tensor.ipynb #eef73fd7
 @patch
 def view_batch(self:TensorDL,
-    idxs:torch.Tensor,        # which images, int64 on the device, (B,)
-    views:torch.Tensor=None,  # which view of each, int64 on the device, (B,); None: the images themselves
+    idxs:Tensor,       # which images, int64 on the device, (B,)
+    views:Tensor=None, # which view of each, int64 on the device, (B,); None: the images themselves
 )->tuple: # (x,) or (x, y): float32 normalised (B,C,H,W), int64 (B,)
     "The batch of images `idxs` seen through `views`, normalised"
     ds = self.dataset
@@ -261,14 +269,15 @@ def view_batch(self:TensorDL,
 
 @patch
 def finish(self:SharedDL,
-    x:torch.Tensor,    # pixels of a batch, uint8 on the device, (B,C,H,W)
-    idxs:torch.Tensor, # which images they are, int64 on the device, (B,)
+    x:Tensor,    # pixels of a batch, uint8 on the device, (B,C,H,W)
+    idxs:Tensor, # which images they are, int64 on the device, (B,)
 )->tuple: # (x,) or (x, y): float32 normalised (B,C,H,W), int64 (B,)
     "Pixels as a batch: in 0..1, through the batch transforms, normalised, with labels"
     ds = self.dataset
-    b = (x.float().div_(255),) + (() if ds.y is None else (ds.y[idxs],))
-    if len(self.after_batch.fs): b = tuple(torch.Tensor.as_subclass(o, torch.Tensor) for o in self.after_batch(self._retain_dl(b)))
-    return (b[0].sub_(_laid_out(ds.mean, b[0])).div_(_laid_out(ds.std, b[0])), *b[1:])
+    b = x.float().div_(255),*(() if ds.y is None else (ds.y[idxs],))
+    if len(self.after_batch.fs): b = tuple(Tensor.as_subclass(o, Tensor) for o in self.after_batch(self._retain_dl(b)))
+    x,*y = b
+    return x.sub_(_laid_out(ds.mean, x)).div_(_laid_out(ds.std, x)),*y
 
 def _laid_out(o, x):
     "Statistics (C,1,1) in the layout of a channels_last batch, where broadcasting them is three times slower on a CPU"
@@ -276,15 +285,18 @@ def _laid_out(o, x):
     return o.expand(1,*x.shape[1:]).contiguous(memory_format=torch.channels_last)
 
 # %% ../../nbs/19_data.tensor.ipynb #f3d32930
+def _indices(samps, n):
+    "The first `n` of `samps`, a tensor or anything to iterate over, as int64"
+    return (samps if isinstance(samps, Tensor) else torch.tensor([*map(int, islice(samps, n))])).long()
+
 @patch
 def create_batches(self:TensorDL,
     samps, # indices of one epoch: a tensor, or anything to iterate over
 ):
     "Yield the batches of one epoch; `last_idxs` and `last_views` say what the newest one holds"
-    ds = self.dataset.to(self.device or self.dataset.x.device)
-    idxs = (samps if isinstance(samps, torch.Tensor) else torch.tensor([int(o) for o in islice(samps, self.n)])).long()
-    views,idxs = self.get_views(len(idxs)).to(ds.x.device),idxs.to(ds.x.device)
-    aug = self.augments()
+    x = self.dataset.to(self.device or self.dataset.x.device).x
+    idxs = _indices(samps, self.n).to(x.device)
+    views,aug = self.get_views(len(idxs)).to(x.device),self.augments()
     for lo,hi in self.shares(len(idxs)):
         self.last_idxs,self.last_views = idxs[lo:hi],views[lo:hi]
         yield self.view_batch(self.last_idxs, self.last_views if aug else None)
@@ -314,36 +326,39 @@ def decode(self:SharedDL,
     b, # a batch, (x,) or (x, y)
 )->tuple: # (image,) or (image, label) on the CPU, pixels in 0..1
     "Undo the normalisation, and put on the types that know how to show themselves"
-    x,mean,std = b[0],self.dataset.mean.to(b[0].device),self.dataset.std.to(b[0].device)
-    return to_cpu(self.after_batch.decode(self._retain_dl((x*std+mean, *b[1:]))))
+    x,*y = b
+    mean,std = (o.to(x.device) for o in (self.dataset.mean,self.dataset.std))
+    return to_cpu(self.after_batch.decode(self._retain_dl((x*std+mean,*y))))
 
 # %% ../../nbs/19_data.tensor.ipynb #3188a753
-def _one_image(o, shape):
-    "Picture, file or array `o` -> uint8 (1,C,H,W)"
-    c,h,w = shape
+def _pixels(o, mode='RGB', size=None):
+    "File, picture of any depth, array or tensor as a uint8 tensor; a picture is resized to `size`, (width, height)"
     if isinstance(o, (str,Path)): o = _open(o)
     if isinstance(o, Image.Image):
-        o = to_8bit(o, 'L' if c==1 else 'RGB')
-        o = np.array(o if o.size==(w,h) else o.resize((w,h), Image.BICUBIC))
-    return as_images(o, shape)
+        o = to_8bit(o, mode)
+        o = np.array(o.resize(size, Image.BICUBIC) if size and size!=o.size else o)
+    x = o.as_subclass(Tensor) if isinstance(o, Tensor) else torch.as_tensor(np.require(o, None, 'CW'))
+    return _check_uint8(x, 'images')
+
+def _check_uint8(x, name):
+    if x.dtype!=torch.uint8: raise InputError(f"{name} must be uint8 pixels in 0..255, got {x.dtype}: normalisation is the loader's work")
+    return x
 
 # %% ../../nbs/19_data.tensor.ipynb #c3667ba9
 def as_images(
     o,            # uint8 tensor or array (N,C,H,W), (N,H,W,C) or one image; picture; file; or a list of these
     shape:tuple,  # (C,H,W) that the model was trained on
-)->torch.Tensor:  # uint8, (N,C,H,W)
+)->Tensor:        # uint8, (N,C,H,W)
     "Anything that shows images, as one uint8 tensor"
     if isinstance(o, TensorData): return o.x
-    if is_listy(o): return torch.cat([_one_image(p, shape) for p in o])
-    if not isinstance(o, (np.ndarray,torch.Tensor)): return _one_image(o, shape)
-    x = torch.as_tensor(np.ascontiguousarray(o)) if isinstance(o, np.ndarray) else o.as_subclass(torch.Tensor)
-    if x.dtype!=torch.uint8: raise InputError(f"images must be uint8 pixels in 0..255, got {x.dtype}: normalisation is the loader's work")
-    (c,h,w),last = tuple(shape),(*shape[1:], shape[0])
-    s = tuple(x.shape)
-    if c==1 and s[-2:]==(h,w) and len(s) in (2,3): return x.reshape(-1,1,h,w)
-    if len(s) in (3,4) and s[-3:]==(c,h,w): return x.reshape(-1,c,h,w)
-    if len(s) in (3,4) and s[-3:]==last:    return x.reshape(-1,h,w,c).permute(0,3,1,2).contiguous()
-    raise InputError(f"images of shape {s} do not fit: this loader holds {c}x{h}x{w} images, give it (N,{c},{h},{w}) or (N,{h},{w},{c})")
+    if is_listy(o): return torch.cat([as_images(p, shape) for p in o])
+    c,h,w = shape
+    x = _pixels(o, 'L' if c==1 else 'RGB', (w,h))
+    if c==1 and x.ndim<4 and x.shape[-2:]==(h,w): return x.reshape(-1,1,h,w)
+    if x.ndim==3: x = x[None]
+    if x.shape[1:]==(c,h,w): return x
+    if x.shape[1:]==(h,w,c): return x.permute(0,3,1,2).contiguous()
+    raise InputError(f"images of shape {tuple(x.shape)} do not fit: this loader holds {c}x{h}x{w} images, give it (N,{c},{h},{w}) or (N,{h},{w},{c})")
 
 # %% ../../nbs/19_data.tensor.ipynb #cd87ad87
 class TensorDataLoaders(DataLoaders):
@@ -352,17 +367,28 @@ class TensorDataLoaders(DataLoaders):
 # %% ../../nbs/19_data.tensor.ipynb #d17e47ee
 def _labels(y, vocab):
     "Labels as int64: indices, or names that are looked up"
-    if not isinstance(y, torch.Tensor):
-        bad = sorted({o for o in y if isinstance(o, str)} - set(vocab))
-        if bad: raise InputError(f"label {bad[0]!r} is not one of the {len(vocab)} classes {list(vocab)[:5]}...")
-        y = torch.as_tensor(np.array([vocab.o2i[o] if isinstance(o, str) else on_cpu(o) for o in y]))
+    if not isinstance(y, Tensor):
+        y = [vocab.o2i.get(o, o) if isinstance(o, str) else on_cpu(o) for o in y]
+        bad = first(o for o in y if isinstance(o, str))
+        if bad is not None: raise InputError(f"label {bad!r} is not one of the {len(vocab)} classes {list(vocab)[:5]}...")
+        y = torch.as_tensor(np.array(y))
     return _check_labels(y, len(vocab))
 
 def _check_labels(y, c, name='y'):
     if y.is_floating_point() or y.dtype==torch.bool: raise InputError(f"{name} must be integer class indices, got {y.dtype}")
     y = y.long()
-    if len(y) and not (0<=y.min() and y.max()<c): raise InputError(f"{name} holds labels {int(y.min())}..{int(y.max())}, but {c} classes have labels 0..{c-1}")
+    lo,hi = map(int, y.aminmax()) if len(y) else (0,0)
+    if lo<0 or hi>=c: raise InputError(f"{name} holds labels {lo}..{hi}, but {c} classes have labels 0..{c-1}")
     return y
+
+def _labelled(items, vocab):
+    "Images and labels of `items`: a `TensorData`, paths, or (images, labels)"
+    if isinstance(items, TensorData):
+        if list(items.vocab)!=list(vocab): raise InputError(f"{items} has other classes than this loader, or another order of them")
+        items = items,items.y
+    elif all(isinstance(o, (str,Path)) for o in items): items = items,[Path(o).parent.name for o in items]
+    x,y = items
+    return x,None if y is None else _labels(y, vocab)
 
 # %% ../../nbs/19_data.tensor.ipynb #276cd257
 @patch
@@ -373,66 +399,64 @@ def test_dl(self:TensorDataLoaders,
     **kwargs,           # what to change in the validation loader: `bs`, ...
 )->TensorDL:            # not augmented, not shuffled, complete
     "A loader of new images"
-    ds,y = self.valid.dataset,None
-    if isinstance(test_items, TensorData):
-        items,y = test_items,test_items.y if with_labels else None
-        if y is not None and list(items.vocab)!=list(ds.vocab):
-            raise InputError(f"{items} has other classes than this loader, or another order of them")
-    elif with_labels:
-        paths = all(isinstance(o, (str,Path)) for o in test_items)
-        items,y = (test_items,[Path(o).parent.name for o in test_items]) if paths else test_items
-    else: items = test_items
+    ds = self.valid.dataset
+    items,y = _labelled(test_items, ds.vocab) if with_labels else (test_items,None)
     x = ds.from_items(items)
-    if y is not None:
-        y = _labels(y, ds.vocab)
-        if len(x)!=len(y): raise InputError(f"{len(x)} images but {len(y)} labels")
+    if y is not None and len(x)!=len(y): raise InputError(f"{len(x)} images but {len(y)} labels")
     return self.valid.new(ds.new(x, y), **merge(dict(shuffle=False, drop_last=False), kwargs))
 
 # %% ../../nbs/19_data.tensor.ipynb #bd942b59
 @patch
-def rng_state(self:TensorDataLoaders)->torch.Tensor: # uint8, as torch's generators give it
+def rng_state(self:TensorDataLoaders)->Tensor: # uint8, as torch's generators give it
     "State of the generator that orders and augments the training set"
-    return (torch.default_generator if self.train.gen is None else self.train.gen).get_state()
+    return (self.train.gen or torch.default_generator).get_state()
 
 @patch
 def set_rng_state(self:TensorDataLoaders,
-    state:torch.Tensor, # from `rng_state`
+    state:Tensor, # from `rng_state`
 ):
     "Go on with the batches that would have followed `rng_state`"
-    (torch.default_generator if self.train.gen is None else self.train.gen).set_state(state.cpu())
+    (self.train.gen or torch.default_generator).set_state(state.cpu())
 
 # %% ../../nbs/19_data.tensor.ipynb #70ddd9ca
 def _numbers(o, name):
     "Array or list as a tensor"
-    if isinstance(o, torch.Tensor): return o
+    if isinstance(o, Tensor): return o
     if (a:=np.asarray(o)).dtype.kind not in 'biuf': raise InputError(f"{name} must hold numbers, got {a.dtype}")
     return torch.as_tensor(a)
 
 def _check_images(x, y, c, name):
     "Images and labels as tensors, or one clear sentence"
-    x,y = _numbers(x, f'x_{name}'),_numbers(y, f'y_{name}')
-    if x.dtype!=torch.uint8: raise InputError(f"x_{name} must be uint8 pixels in 0..255, got {x.dtype}")
-    if x.ndim!=4: raise InputError(f"x_{name} must have four dimensions (N,C,H,W), got {tuple(x.shape)}")
+    nx,ny = f'x_{name}',f'y_{name}'
+    x,y = _check_uint8(_numbers(x, nx), nx),_numbers(y, ny)
+    if x.ndim!=4: raise InputError(f"{nx} must have four dimensions (N,C,H,W), got {tuple(x.shape)}")
     if x.shape[-1] in (1,3) and x.shape[1] not in (1,3):
-        raise InputError(f"x_{name} looks like (N,H,W,C), got {tuple(x.shape)}: use x.permute(0,3,1,2)")
-    if len(x)!=len(y): raise InputError(f"x_{name} has {len(x)} images but y_{name} {len(y)} labels")
-    if len(x)==0: raise InputError(f"x_{name} has no images")
-    if y.ndim!=1: raise InputError(f"y_{name} must have one dimension (N,), got {tuple(y.shape)}")
-    return x.contiguous(),_check_labels(y, c, f'y_{name}')
+        raise InputError(f"{nx} looks like (N,H,W,C), got {tuple(x.shape)}: use x.permute(0,3,1,2)")
+    if len(x)!=len(y): raise InputError(f"{nx} has {len(x)} images but {ny} {len(y)} labels")
+    if len(x)==0: raise InputError(f"{nx} has no images")
+    if y.ndim!=1: raise InputError(f"{ny} must have one dimension (N,), got {tuple(y.shape)}")
+    return x.contiguous(),_check_labels(y, c, ny)
 
 # %% ../../nbs/19_data.tensor.ipynb #a7c8d448
-def _check_dls(x, y, xv, bs, val_bs, pad, vocab, mean, std, drop_last):
+def _check_dls(x, y, xv, pad, vocab, mean, std):
     "What must hold between the arguments of `tensor_dls`"
-    if len(vocab)<2: raise InputError(f"classification needs at least two classes, got {len(vocab)}: {list(vocab)}")
-    if len(set(vocab))<len(vocab): raise InputError(f"class names must differ, got one twice in {list(vocab)}")
+    if len(vocab)<2: raise InputError(f"classification needs at least two classes, got {len(vocab)}: {vocab}")
+    if len(set(vocab))<len(vocab): raise InputError(f"class names must differ, got one twice in {vocab}")
     if len(y.unique())<2: raise InputError(f"all training labels are {int(y[0])}: fewer than two classes in the data")
-    if x.shape[1:]!=xv.shape[1:]: raise InputError(f"training images are {tuple(x.shape[1:])}, validation images {tuple(xv.shape[1:])}")
-    for n,o in (('mean',mean),('std',std)):
-        if len(o)!=x.shape[1]: raise InputError(f"{n} has {len(o)} values for {x.shape[1]} channels: {tuple(o)}")
+    s,sv = tuple(x.shape[1:]),tuple(xv.shape[1:])
+    if s!=sv: raise InputError(f"training images are {s}, validation images {sv}")
+    for n,o in dict(mean=mean, std=std).items():
+        if len(o)!=s[0]: raise InputError(f"{n} has {len(o)} values for {s[0]} channels: {tuple(o)}")
     if not min(std)>0: raise InputError(f"std must be positive, got {tuple(std)}")
-    if bs<1 or val_bs<1: raise InputError(f"batch sizes must be at least 1, got bs={bs} and val_bs={val_bs}")
     if pad<0: raise InputError(f"pad must be 0 or more pixels, got {pad}")
-    if drop_last and bs>len(x): raise InputError(_no_batch(len(x), bs))
+
+def _both(cls, train, valid, bs, val_bs, drop_last, device, **kw):
+    "The pair of loaders of class `cls` for two data sets"
+    if bs<1 or val_bs<1: raise InputError(f"batch sizes must be at least 1, got bs={bs} and val_bs={val_bs}")
+    if drop_last and bs>len(train): raise InputError(_no_batch(len(train), bs))
+    train.split_idx,d = 0,own_device(device)
+    tr = cls(train.to(d), bs, shuffle=True, drop_last=drop_last, device=d, **kw)
+    return TensorDataLoaders(tr, cls(valid.to(d), val_bs, device=d, **kw), device=d)
 
 # %% ../../nbs/19_data.tensor.ipynb #1b3c0058
 def tensor_dls(
@@ -453,21 +477,19 @@ def tensor_dls(
 )->TensorDataLoaders:     # `train` augmented and shuffled, `valid` neither and complete
     "`DataLoaders` that keep their images as one uint8 tensor on the device"
     vocab,mean,std = list(vocab),list(mean),list(std)
-    (x,y),(xv,yv) = _check_images(x_train, y_train, len(vocab), 'train'),_check_images(x_valid, y_valid, len(vocab), 'valid')
-    _check_dls(x, y, xv, bs, val_bs, pad, vocab, mean, std, drop_last)
-    device = own_device(device)
-    tr,va = (TensorData(a, b, vocab, mean, std, i).to(device) for i,(a,b) in enumerate(((x,y),(xv,yv))))
-    kw = dict(pad=pad, flip=flip, seed=seed, device=device)
-    return TensorDataLoaders(TensorDL(tr, bs, shuffle=True, drop_last=drop_last, **kw), TensorDL(va, val_bs, **kw), device=device)
+    x,y = _check_images(x_train, y_train, len(vocab), 'train')
+    xv,yv = _check_images(x_valid, y_valid, len(vocab), 'valid')
+    _check_dls(x, y, xv, pad, vocab, mean, std)
+    sets = (TensorData(*o, vocab, mean, std) for o in ((x,y),(xv,yv)))
+    return _both(TensorDL, *sets, bs, val_bs, drop_last, device, pad=pad, flip=flip, seed=seed)
 
 # %% ../../nbs/19_data.tensor.ipynb #8c1d47a9
 def rank_in_class(
-    y:torch.Tensor, # labels, int64, (N,); >=0
-)->torch.Tensor:    # int64, (N,); the first image of each class has 0, the next 1, ...
+    y:Tensor, # labels, int64, (N,); >=0
+)->Tensor:    # int64, (N,); the first image of each class has 0, the next 1, ...
     "Which one of its class each image is"
-    order,counts = y.argsort(stable=True),y.bincount()
-    start = (counts.cumsum(0)-counts)[y[order]]
-    return torch.empty_like(y).scatter_(0, order, torch.arange(len(y), device=y.device)-start)
+    s = pd.Series(y.cpu().numpy())
+    return torch.tensor(s.groupby(s).cumcount().to_numpy(), device=y.device)
 
 # %% ../../nbs/19_data.tensor.ipynb #9bf7f512
 def hold_out(
@@ -476,7 +498,7 @@ def hold_out(
     n:int,  # images of each class to hold out, 1..(smallest class)-1
 )->tuple:   # x, y of what stays, x, y of what is held out
     "Split off the first `n` images of each class"
-    counts = y.bincount()
-    if not 1<=n<counts[counts>0].min(): raise InputError(f"cannot hold out {n} images per class: the smallest class has {int(counts[counts>0].min())}, and one must stay")
-    rank = rank_in_class(y)
-    return x[rank>=n],y[rank>=n],x[rank<n],y[rank<n]
+    least = int(y.unique(return_counts=True)[1].min())
+    if not 1<=n<least: raise InputError(f"cannot hold out {n} images per class: the smallest class has {least}, and one must stay")
+    stay = rank_in_class(y)>=n
+    return x[stay],y[stay],x[~stay],y[~stay]
