@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['InputError', 'PathError', 'pick', 'check_logits', 'check_labels', 'eval_mode', 'own_device', 'exact_float32',
-           'uses_tf32', 'on_cpu', 'told_memory', 'repo_file', 'error_text', 'one_line_errors']
+           'uses_tf32', 'on_cpu', 'told_memory', 'repo_file', 'replacing', 'write_atomic', 'error_text',
+           'one_line_errors']
 
 # %% ../nbs/00_core.ipynb #d32f9ac9
-import os, re, signal, sys, threading
+import os, re, signal, sys, threading, warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 import torch
@@ -37,11 +38,14 @@ def check_logits(
     name='teacher', # whose it is, for the message
 ):
     "Raise unless `z` is a tensor of finite logits, (B,C) or (B,C,...)"
+    said = f"the {name} returned"
     if not isinstance(z, Tensor):
-        raise InputError(f"the {name} returned a {type(z).__name__}, not a tensor of logits: wrap it in a module that returns its logits alone")
-    if z.ndim<2: raise InputError(f"the {name} returned shape {tuple(z.shape)}: logits need a batch and a class dimension, (B,C) or (B,C,H,W)")
-    if z.shape[1]<2: raise InputError(f"the {name} returned shape {tuple(z.shape)}: one class leaves nothing to distil")
-    if not torch.isfinite(z).all(): raise InputError(f"the {name} returned NaN or infinite logits on the first batch: check its weights and its input")
+        raise InputError(f"{said} a {type(z).__name__}, not a tensor of logits: wrap it in a module that returns its logits alone")
+    shape = f"{said} shape {tuple(z.shape)}"
+    if z.ndim<2: raise InputError(f"{shape}: logits need a batch and a class dimension, (B,C) or (B,C,H,W)")
+    if z.shape[1]<2: raise InputError(f"{shape}: one class leaves nothing to distil")
+    if not torch.isfinite(z).all():
+        raise InputError(f"{said} NaN or infinite logits on the first batch: check its weights and its input")
 
 # %% ../nbs/00_core.ipynb #34d75298
 def check_labels(
@@ -50,10 +54,11 @@ def check_labels(
 )->Tensor: # plain tensor, (B,...)
     "One label for each prediction in `z`, or an error"
     if not isinstance(y, Tensor) or y.is_floating_point() or y.dtype==torch.bool:
-        raise InputError(f"labels must be an integer tensor, got {getattr(y, 'dtype', type(y).__name__)}; one-hot or soft labels are not supported")
-    y = y.detach().as_subclass(Tensor)
+        got = getattr(y, 'dtype', type(y).__name__)
+        raise InputError(f"labels must be an integer tensor, got {got}; one-hot or soft labels are not supported")
+    y,want = y.detach().as_subclass(Tensor),z.shape[:1]+z.shape[2:]
     if y.ndim==z.ndim and y.shape[1]==1: y = y.squeeze(1)
-    if y.shape!=z.shape[:1]+z.shape[2:]: raise InputError(f"preds {tuple(z.shape)} need labels {(len(z),*z.shape[2:])}, got {tuple(y.shape)}")
+    if y.shape!=want: raise InputError(f"preds {tuple(z.shape)} need labels {tuple(want)}, got {tuple(y.shape)}")
     return y
 
 # %% ../nbs/00_core.ipynb #5a284764
@@ -132,11 +137,40 @@ def repo_file(
         if (d/name).exists(): return d/name
     raise PathError(f"{name} is neither in {Path.cwd()} nor in a folder above it: go to a clone of the repository")
 
+# %% ../nbs/00_core.ipynb #82038b08
+@contextmanager
+def replacing(
+    file, # to be replaced, or made in a folder that is made too; where it is a link, what the link leads to
+):        # context manager that gives the path to write to
+    "Write beside `file`, and give that its name once it is whole and on the disk; an error leaves `file` as it was"
+    file = Path(os.path.realpath(file))
+    tmp = file.with_name(f'.{os.getpid()}.{file.name}')
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield tmp
+        with open(tmp, 'rb+') as f: os.fsync(f.fileno())
+        os.replace(tmp, file)
+    finally:
+        with suppress(OSError): tmp.unlink(missing_ok=True)
+
+# %% ../nbs/00_core.ipynb #fb90f862
+def write_atomic(
+    file,       # where to; folders are made
+    data:bytes, # what
+)->bool:        # whether it worked
+    "Write `data` to `file` whole or not at all; a failure warns"
+    try:
+        with replacing(file) as tmp: tmp.write_bytes(data)
+        return True
+    except OSError as e:
+        warnings.warn(f"{file} could not be written ({e.strerror or e}); the run goes on without it")
+        return False
+
 # %% ../nbs/00_core.ipynb #6c1eac43
 def _below(file, folders):
     "Is `file` one of `folders`, or in one of them?"
-    f = Path(str(file)).expanduser().resolve()
-    return any(f==d or d in f.parents for d in (Path(str(o)).expanduser().resolve() for o in folders if o))
+    f,*ds = (Path(str(o)).expanduser().resolve() for o in (file, *filter(None, folders)))
+    return any(map(f.is_relative_to, ds))
 
 def error_text(
     e, # any exception
@@ -144,6 +178,7 @@ def error_text(
     "What `e` says, without the line that fastai puts before what a callback has raised"
     return re.sub(r'^Exception occured in `.*` when calling event `.*`:\n\t', '', str(e))
 
+# %% ../nbs/00_core.ipynb #4d30f94f
 def _end(number, frame):
     "A signal, as Ctrl-C"
     raise KeyboardInterrupt(number)

@@ -10,7 +10,7 @@ __all__ = ['processes', 'join', 'from_first', 'same_everywhere', 'any_process', 
 import io, torch, torch.distributed as dist
 from torch import nn
 from contextlib import contextmanager
-from fastcore.basics import patch
+from fastcore.basics import ifnone, patch
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.learner import AvgLoss, AvgMetric, Learner, Metric, noop
@@ -49,6 +49,7 @@ def from_first(
     if error is not None: raise error
     return res
 
+# %% ../nbs/26_distributed.ipynb #1ea7ca60
 def same_everywhere(
     o:dict, # what each process has, by name
 ):
@@ -59,8 +60,9 @@ def same_everywhere(
     every = [None]*world
     dist.all_gather_object(every, o)
     for r,other in enumerate(every):
-        if bad := [k for k in o if other[k]!=every[0][k]]:
-            raise InputError(f"process {r} has {bad[0]} {other[bad[0]]!r}, process 0 has {every[0][bad[0]]!r}: all need the same data, code and teacher")
+        for k,v in every[0].items():
+            if other[k]!=v:
+                raise InputError(f"process {r} has {k} {other[k]!r}, process 0 has {v!r}: all need the same data, code and teacher")
 
 def any_process(
     flag:bool, # in this process
@@ -75,11 +77,13 @@ def share_dls(
     world:int=None,  # among how many, >=1; None: as many as were launched
 ):                   # DataLoaders of the same type
     "The part of every batch that belongs to one process"
-    r,w = processes()
-    rank,world = r if rank is None else rank, w if world is None else world
-    if world==1: return dls
-    if lack := [type(o).__name__ for o in dls if not hasattr(o, 'world')]: raise InputError(f"{lack[0]} cannot share its batches between processes: it has no `rank` and `world`")
-    return type(dls)(*(o.new(rank=rank, world=world) for o in dls.loaders), device=dls.device)
+    own = processes()
+    kw = dict(rank=ifnone(rank, own[0]), world=ifnone(world, own[1]))
+    if kw['world']==1: return dls
+    for o in dls:
+        if not hasattr(o, 'world'):
+            raise InputError(f"{type(o).__name__} cannot share its batches between processes: it has no `rank` and `world`")
+    return type(dls)(*(o.new(**kw) for o in dls.loaders), device=dls.device)
 
 # %% ../nbs/26_distributed.ipynb #cd0ffd91
 def _sum(x):
@@ -121,9 +125,10 @@ class SharedTrainer(Callback):
 @patch
 def before_fit(self:SharedTrainer):
     "Wrap the model; the loaders stay what they are"
-    if lack := [type(o).__name__ for o in self.dls if getattr(o, 'world', 1)!=num_distrib()]:
-        raise InputError(f"{lack[0]} is not shared between {num_distrib()} processes: use share_dls")
-    for o in self.dls: o.to_detach = _own
+    n = num_distrib()
+    for o in self.dls:
+        if getattr(o, 'world', 1)!=n: raise InputError(f"{type(o).__name__} is not shared between {n} processes: use share_dls")
+        o.to_detach = _own
     own = nn.SyncBatchNorm.convert_sync_batchnorm(self.model) if self.sync_bn else self.model
     self.learn.model = DistributedDataParallel(own, **self.kwargs)
 
@@ -175,10 +180,11 @@ def shared_ctx(
     cpu = learn.dls.device.type=='cpu'
     if sync_bn and cpu: raise InputError("sync_bn needs GPUs: torch's SyncBatchNorm refuses the CPU")
     cb,log = SharedTrainer(sync_bn, **kwargs),learn.logger
-    bars = [o for o in learn.cbs if rank and isinstance(o, ProgressCallback)]
-    learn.remove_cbs(bars); learn.add_cb(cb)
+    bars = learn.cbs.filter(lambda o: rank and isinstance(o, ProgressCallback))
+    learn.remove_cbs(bars).add_cb(cb)
     if rank: learn.logger = noop
     try: yield learn
     finally:
-        learn.remove_cb(cb); learn.add_cbs(bars); learn.logger = log
+        learn.remove_cb(cb).add_cbs(bars)
+        learn.logger = log
         learn.model = get_model(learn.model)                                   # Ctrl-C in the middle of a fit

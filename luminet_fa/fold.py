@@ -7,7 +7,7 @@ __all__ = ['fold_batchnorm', 'compile_frozen', 'channels_last_copy', 'speed_up']
 
 # %% ../nbs/01a_fold.ipynb #afa90f4e
 import copy, gc, io, logging, torch
-from contextlib import redirect_stderr
+from contextlib import contextmanager, redirect_stderr
 from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.fx.experimental.optimization import fuse
@@ -19,11 +19,31 @@ def _norms(model):
     "How many BatchNorms `model` holds"
     return sum(isinstance(m, _BatchNorm) for m in model.modules())
 
+def _check_eval(model, what):
+    if any(m.training for m in model.modules()): raise InputError(f"only a network in eval mode can be {what}")
+
 def _few(xb, n=8):
     "The first `n` samples of a batch"
     return tuple(o[:n] if isinstance(o, Tensor) and o.ndim else o for o in xb)
 
 # %% ../nbs/01a_fold.ipynb #0ea1a0ee
+_log = logging.getLogger('luminet_fa')
+
+def _why(e):
+    "An error in one line, without the class where the line says all"
+    line = str(e).partition('\n')[0]
+    return line if isinstance(e, InputError) else f'{type(e).__name__}: {line}'
+
+def _note(what, e, who='teacher'): _log.warning(f"{what}: {_why(e)}; the {who} runs without it")
+
+@contextmanager
+def _naming(done):
+    "Say of any error inside that the network cannot be `done`"
+    try: yield
+    except InputError: raise
+    except Exception as e: raise InputError(f"it cannot be {done} ({_why(e)})") from None
+
+# %% ../nbs/01a_fold.ipynb #26b200d1
 def _ask(model, xb):
     "What `model` says of its own copy of the inputs: a network may write into what it is given"
     with torch.no_grad(): return model(*(o.clone() if isinstance(o, Tensor) else o for o in xb))
@@ -31,9 +51,11 @@ def _ask(model, xb):
 def _check_same(new, old, xb, rtol, what):
     "Raise unless `new` answers like `old`"
     a,b = _ask(new, xb),_ask(old, xb)
-    if not isinstance(a, Tensor) or not isinstance(b, Tensor): raise InputError(f"{what} is checked on one tensor of logits, and the network returned a {type(b).__name__}")
-    off = (a.float()-b.float()).abs().max().item()
-    if not off<=rtol*b.float().abs().max().item(): raise InputError(f"{what} changed its logits by {off:.2g}")
+    if not isinstance(a, Tensor) or not isinstance(b, Tensor):
+        raise InputError(f"{what} is checked on one tensor of logits, and the network returned a {type(b).__name__}")
+    b = b.float()
+    off = (a-b).abs().max().item()
+    if not off<=rtol*b.abs().max().item(): raise InputError(f"{what} changed its logits by {off:.2g}")
 
 def _check_exactly(new, model, xb, rtol, what):
     "The same in float32, whatever the network will run in"
@@ -46,12 +68,12 @@ def fold_batchnorm(
     rtol:float=1e-3,  # largest difference between their outputs, as a share of the largest output, >0
 )->nn.Module:         # answers as `model` does; `model` itself where nothing can be folded
     "A network without the BatchNorms that directly follow a convolution or a linear layer"
-    if any(m.training for m in model.modules()): raise InputError("only a network in eval mode can be folded: its BatchNorms must not look at the batch")
-    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()): raise InputError("it has hooks, which a folded network would not call")
+    _check_eval(model, "folded: its BatchNorms must not look at the batch")
+    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
+        raise InputError("it has hooks, which a folded network would not call")
     n = _norms(model)
     if n==0: return model
-    try: new = fuse(model, inplace=True).eval()   # inplace is about the copy of the weights; nothing of `model` is written to
-    except Exception as e: raise InputError(f"it cannot be traced or folded ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})") from None
+    with _naming('traced or folded'): new = fuse(model, inplace=True).eval()   # inplace is about the copy of the weights, not about `model`
     if _norms(new)==n: return model
     _check_exactly(new, model, xb, rtol, 'folding')
     return new
@@ -60,16 +82,14 @@ def fold_batchnorm(
 def compile_frozen(
     model:nn.Module,  # in eval mode; it is not changed, and its weights must not change either
     *xb,              # inputs of one batch, as large as those to come; both are compared on them
-    rtol:float=1e-3,  # largest difference between their outputs, as a share of the largest output, >0; from 0.05 on in autocast, 0.02 in TF32
+    rtol:float=1e-3,  # largest difference between their outputs, as a share of the largest, >0; from 0.05 on in autocast, 0.02 in TF32
 )->nn.Module:         # to be called without gradients only
     "`model` compiled for inference with its weights as constants"
-    if any(m.training for m in model.modules()): raise InputError("only a network in eval mode can be compiled for inference")
+    _check_eval(model, 'compiled for inference')
     new = torch.compile(model, options=dict(freezing=True))
     dev = next(model.parameters()).device
     coarse = .05 if torch.is_autocast_enabled(dev.type) else .02 if uses_tf32(dev) else 0
-    try: _check_same(new, model, xb, max(rtol, coarse), 'compiling')
-    except ValueError: raise
-    except Exception as e: raise InputError(f"it cannot be compiled ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})") from None
+    with _naming('compiled'): _check_same(new, model, xb, max(rtol, coarse), 'compiling')
     return new
 
 # %% ../nbs/01a_fold.ipynb #3663d886
@@ -84,15 +104,12 @@ def channels_last_copy(
     return new
 
 # %% ../nbs/01a_fold.ipynb #a30a6748
-_log = logging.getLogger('luminet_fa')
-
 def _tried(do, model, xb):
     "`do(model, *xb)`, or `model` and a line in the log"
     try:
         with redirect_stderr(io.StringIO()): return do(model, *xb)
     except Exception as e:                        # whatever it is: the network still runs as it is, or says itself why not
-        first = str(e).splitlines()[0] if str(e) else ''
-        _log.warning(f"{do.__name__}: {first if isinstance(e, InputError) else f'{type(e).__name__}: {first}'}; the teacher runs without it")
+        _note(do.__name__, e)
         return model
 
 def speed_up(

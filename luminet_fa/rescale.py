@@ -25,7 +25,7 @@ from .teacher import Teacher, as_teacher
 def _inputs(b, n_inp, f=None):
     "The plain input tensors of a batch, on the device of `f` where that is a network with weights"
     d = next((o.device for o in f.parameters()), None) if isinstance(f, nn.Module) else None
-    return [o.as_subclass(Tensor).to(o.device if d is None else d) for o in (b if isinstance(b, (tuple,list)) else (b,))[:n_inp]]
+    return [o.as_subclass(Tensor).to(device=d) for o in (b if isinstance(b, (tuple,list)) else (b,))[:n_inp]]
 
 def logit_moments(
     f,                  # function of the inputs that returns logits (B,C), such as a network in eval mode
@@ -40,7 +40,9 @@ def logit_moments(
         check_logits(z, 'network')
         if z.ndim!=2: raise InputError(f"only logits (B,C) can be rescaled, got shape {tuple(z.shape)}")
         z = z.cpu().double()                                # MPS has no float64
-        n,s,q = n+len(z),s+z.sum(0),q+z.square().sum(0)
+        n += len(z)
+        s = s+z.sum(0)
+        q = q+z.square().sum(0)
     if n<2: raise InputError(f"the mean and spread of logits need two images or more, got {n}")
     mean = s/n
     return mean,(q/n-mean.square()).clamp(min=0).sqrt()
@@ -55,18 +57,20 @@ class ClassScale(nn.Module):
     ):
         super().__init__()
         self.model = model
-        self.register_buffer('a', a); self.register_buffer('b', b)
+        self.register_buffer('a', a)
+        self.register_buffer('b', b)
     def forward(self,
         *xb,   # inputs of the network
     )->Tensor: # (B,C)
         "`a*z+b`"
         return self.model(*xb)*self.a+self.b
 
+# %% ../nbs/33_rescale.ipynb #e3b77bce
 def _copy_eval(model, *xb):
     "A copy of `model` in eval mode; `model` is not changed"
     with suppress(Exception): return deepcopy(model).eval()
-    try:                                      # some hold tensors of the last training step, which nobody can copy; without gradients they get others
-        Teacher(model)(*xb)
+    try:                                      # some hold tensors of the last training step, which nobody can copy
+        Teacher(model)(*xb)                   # without gradients they get others
         return deepcopy(model).eval()
     except Exception as e: raise InputError(f"this network cannot be copied ({type(e).__name__}: {str(e).partition('. ')[0]})") from None
 
@@ -74,26 +78,30 @@ def _fold_scale(model, a, b, x):
     "A copy of `model` with the map in its last Linear, or `model` in a ClassScale where that is not the output"
     if isinstance(model, ClassScale): return ClassScale(model.model, a*model.a, a*model.b+b)
     scaled,m = ClassScale(model, a, b),deepcopy(model)
-    last = next((o for o in reversed([*m.modules()]) if isinstance(o, nn.Linear) and o.out_features==len(a)), None)
-    if last is None: return scaled
+    linears = [o for o in m.modules() if isinstance(o, nn.Linear) and o.out_features==len(a)]
+    if not linears: return scaled
+    w = linears[-1].weight
     with torch.no_grad():
-        if last.bias is None: last.bias = nn.Parameter(last.weight.new_zeros(len(a)))
-        last.weight.mul_(a[:,None]); last.bias.mul_(a).add_(b)
-    try:
-        with exact_float32(): _check_same(m, scaled, x, max(1e-3, 4*torch.finfo(last.weight.dtype).eps), 'folding')
-    except ValueError: return scaled
-    return m
+        if linears[-1].bias is None: linears[-1].bias = nn.Parameter(w.new_zeros(len(a)))
+        w.mul_(a[:,None])
+        linears[-1].bias.mul_(a).add_(b)
+    with suppress(InputError), exact_float32():
+        _check_same(m, scaled, x, max(1e-3, 4*torch.finfo(w.dtype).eps), 'folding')
+        return m
+    return scaled
 
 # %% ../nbs/33_rescale.ipynb #8de30c54
 def match_scale(
     student,            # a Learner or a module, already distilled; it is not changed
     teacher,            # a Teacher, or anything load_teacher takes without `arch`
-    dl,                 # images to measure both on, as the student was trained on: a DataLoader, or DataLoaders, whose training images are taken
+    dl,                 # images to measure both on, as the student was trained on: a DataLoader, or the training images of DataLoaders
     n_inp:int=1,        # how many items of a batch are inputs
     progress:bool=True, # show a progress bar
 )->nn.Module:           # a copy of the student, in eval mode, whose logits have the teacher's mean and spread
     "Give each class of the student's logits the mean and the standard deviation of the teacher's"
-    if isinstance(dl, DataLoaders): n_inp,dl = dl.n_inp,dl.train.new(shuffle=False, drop_last=False) if hasattr(dl.train, 'new') else dl.train
+    if isinstance(dl, DataLoaders):
+        n_inp,dl = dl.n_inp,dl.train
+        if hasattr(dl, 'new'): dl = dl.new(shuffle=False, drop_last=False)
     teacher = as_teacher(teacher)
     net = student.model if isinstance(student, Learner) else student
     x = _inputs(next(iter(dl)), n_inp, net)
@@ -103,10 +111,11 @@ def match_scale(
     check_logits(z_s, 'student'); check_logits(z_t)
     C,C_t = z_s.shape[1],z_t.shape[1]
     if C!=C_t: raise InputError(f"the student has {C} classes and the teacher {C_t}: pass Teacher(teacher, class_map=...)")
-    def both(*x): x = _inputs(x, n_inp, model); return torch.cat([asked(*x), teacher(*x)], 1)
+    def both(*x): return torch.cat([f(*_inputs(x, n_inp, model)) for f in (asked, teacher)], 1)
     mean,std = logit_moments(both, dl, n_inp, progress)
     (m_s,m_t),(s_s,s_t) = mean.split(C),std.split(C)
-    if (s_s<=1e-6*s_s.max()).any(): raise InputError(f"the student says the same of every image for class {int(s_s.argmin())}: there is nothing to rescale")
+    if (s_s<=1e-6*s_s.max()).any():
+        raise InputError(f"the student says the same of every image for class {int(s_s.argmin())}: there is nothing to rescale")
     a,b = (o.float().to(z_s.device) for o in (s_t/s_s, m_t-s_t/s_s*m_s))
     return _fold_scale(model, a, b, x).eval()
 
@@ -119,7 +128,8 @@ def match_scale(self:Learner,
 )->Learner:             # itself
     "Give the learner a copy of its network whose logits have the teacher's mean and spread"
     if isinstance(self.opt_func, OptimWrapper):
-        raise InputError("this learner's optimiser was made for the weights of its network: make a new Learner, with match_scale(learn, teacher, dls)")
+        raise InputError("this learner's optimiser was made for the weights of its network: "
+                         "make a new Learner, with match_scale(learn, teacher, dls)")
     new = match_scale(self, teacher, ifnone(dl, self.dls), getattr(self.dls, 'n_inp', 1), progress)
     if isinstance(new, ClassScale) and not isinstance(self.model, ClassScale): self.splitter = compose(attrgetter('model'), self.splitter)
     self.model,self.opt = new,None

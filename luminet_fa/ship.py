@@ -7,31 +7,30 @@ __all__ = ['export_learner', 'save_student', 'load_student', 'export_program', '
            'push_student']
 
 # %% ../nbs/34_ship.ipynb #1d69d838
-import hashlib, json, os, statistics, time, warnings
-from contextlib import contextmanager, nullcontext
+import dataclasses, hashlib, json, statistics, timeit, warnings
+from contextlib import contextmanager, suppress
 from copy import deepcopy
-from dataclasses import asdict, is_dataclass
 from pathlib import Path
 import pandas as pd, safetensors.torch, torch
 from torch import nn, Tensor
-from fastcore.all import first, is_listy, noop, tuplify
+from fastcore.all import first, is_listy, noop, risinstance, tuplify
 from fastai.learner import Learner
 import luminet_fa
-from .core import InputError, PathError, eval_mode
+from .core import InputError, PathError, eval_mode, replacing
+from .fold import _ask, _few
 from .teacher import norm_stats
 from .weights import load_weights, read_weights
 from .callback import DistillCallback
-from .ledger import write_atomic, _md
+from .ledger import _md
 from .train import make_model
 
 # %% ../nbs/34_ship.ipynb #e12b373c
 def _plain(o):
     "What `json` does not know, in its terms: numbers of numpy and torch, a row of pandas without its empty cells, a recipe, a path"
     if isinstance(o, Path): return str(o)
-    if is_dataclass(o) and not isinstance(o, type): return asdict(o)
     if hasattr(o, 'to_dict'): return {str(k): v for k,v in o.to_dict().items() if v==v}
     if hasattr(o, 'tolist'): return o.tolist()
-    raise TypeError(f"a {type(o).__name__} is none of them")
+    return dataclasses.asdict(o)                                         # a TypeError where it is no dataclass either
 
 def _json(d):
     "`d` as text, or an error that names what cannot be written"
@@ -52,10 +51,9 @@ def _data(model):
 
 def _config(folder):
     "What save_student wrote into `folder`; no files where there is nothing of it"
-    try: cfg = json.loads((folder/'config.json').read_bytes())
-    except (FileNotFoundError, ValueError): cfg = None
-    cfg = cfg if isinstance(cfg, dict) and 'luminet_fa' in cfg else {}
-    return {**cfg, 'files': cfg.get('files', {})}
+    cfg = {}
+    with suppress(FileNotFoundError, ValueError): cfg = json.loads((folder/'config.json').read_bytes())
+    return {'files': {}, **(cfg if isinstance(cfg, dict) and 'luminet_fa' in cfg else {})}
 
 def _strange(folder, cfg):
     "Those of the other forms in `folder` that are not known to be the student's"
@@ -63,7 +61,7 @@ def _strange(folder, cfg):
 
 def _put(file, data):
     "Write all of `data` at once, or raise"
-    if not write_atomic(file, data): raise InputError(f"{file} could not be written")
+    with replacing(file) as tmp: tmp.write_bytes(data)
 
 def _add_form(file, model):
     "Write into the config beside `file` that it belongs to the student there, if `model` is that student"
@@ -75,7 +73,7 @@ def _add_form(file, model):
 # %% ../nbs/34_ship.ipynb #a596afb1
 def _ours(o):
     "Is `o` from this package, or of a class that is derived from one of its classes?"
-    return any(str(getattr(c, '__module__', '')).split('.')[0]==luminet_fa.__name__ for c in (o, *type(o).__mro__))
+    return any(f"{getattr(c, '__module__', '')}.".startswith('luminet_fa.') for c in (o, *type(o).__mro__))
 
 @contextmanager
 def _without_ours(learn):
@@ -100,13 +98,15 @@ def _names(o):
     "The names in a vocabulary, a list for each of several; none for None"
     return [] if o is None else [_names(v) if is_listy(v) else str(v) for v in o]
 
+def _vocab(o): return _names(getattr(o, 'vocab', None))
+
 def _vocabs(dls, n_inp):
     "Names of the classes (a list for each target where there are several), and the tokens of each of the `n_inp` inputs"
     parts = getattr(getattr(dls.train, 'dataset', None), 'tls', ())     # inputs and targets; `dls.vocab` is all their vocabularies at once
-    if 'vocab' in vars(dls) or not parts: return _names(getattr(dls, 'vocab', None)),()
+    if 'vocab' in vars(dls) or not parts: return _vocab(dls),()
     targets = [*(parts[n_inp:] or parts), *getattr(dls.train.after_item, 'fs', ())]   # a language model says what it reads
-    names = [v for o in targets if (v := _names(getattr(o, 'vocab', None)))]
-    return names[0] if len(names)==1 else names,[_names(getattr(o, 'vocab', None)) for o in parts[:n_inp]]
+    names = [v for v in map(_vocab, targets) if v]
+    return names[0] if len(names)==1 else names,map(_vocab, parts[:n_inp])
 
 def _inputs(dls):
     "What a batch holds, without its first dimension; and the names of the classes"
@@ -114,15 +114,15 @@ def _inputs(dls):
     xs = b[:getattr(dls, 'n_inp', max(1, len(b)-1))]
     classes,tokens = _vocabs(dls, len(xs))
     inputs = [dict(shape=list(x.shape[1:]), dtype=str(x.dtype).removeprefix('torch.')) for x in xs if isinstance(x, Tensor)]
-    for i,v in zip(inputs, tokens): i.update(dict(vocab=v) if v else {})
+    for i,v in zip(inputs, tokens):
+        if v: i['vocab'] = v
     return inputs,classes
 
 # %% ../nbs/34_ship.ipynb #6cfdfe20
 def _distillation(learn, cb):
     "What `cb`, else the learner's callback, else the note of one that is gone says about the distillation; None where nobody knows"
-    cb = first(o for o in learn.cbs if isinstance(o, DistillCallback)) if cb is None else cb
-    if cb is None: return getattr(learn, 'distillation', None)
-    return cb.as_dict()
+    cb = cb or first(learn.cbs, risinstance(DistillCallback))
+    return cb.as_dict() if cb else getattr(learn, 'distillation', None)
 
 # %% ../nbs/34_ship.ipynb #9842e5f8
 def save_student(
@@ -133,19 +133,21 @@ def save_student(
     **info,           # what else to write down: the recipe, its row in the ledger, the source of the data
 )->Path:              # the folder
     "`student.safetensors` and `config.json`"
-    folder,m = Path(folder),learn.model
-    old = _config(folder); known = old['files']
+    folder,m,data = Path(folder),learn.model,_data(learn.model)
+    old = _config(folder)
     if 'luminet_fa' not in old and (folder/'config.json').exists():
         raise InputError(f"the config.json in {folder} is something else's: name another folder")
-    data,(inputs,vocab),(mean,std) = _data(m),_inputs(learn.dls),norm_stats(learn.dls) or (None,None)
+    inputs,vocab = _inputs(learn.dls)
+    mean,std = norm_stats(learn.dls) or (None,None)
     cfg = dict(arch=arch, network=type(m).__name__, parameters=sum(p.numel() for p in m.parameters()), input=inputs, mean=mean, std=std,
                vocab=vocab, distillation=_distillation(learn, cb), luminet_fa=luminet_fa.__version__, torch=torch.__version__,
                files={_weights: _sha(data)})
     if twice := cfg.keys() & info: raise InputError(f"save_student itself writes {', '.join(sorted(twice))}: use another name")
-    same = known.get(_weights)==_sha(data) and all(old[k]==cfg[k] for k in ('vocab','mean','std'))
-    text = _json(dict(cfg, **info, files=known if same else cfg['files']))
-    _put(folder/_weights, data); _put(folder/'config.json', text)
-    if left := _strange(folder, _config(folder)):
+    if cfg['files'].items()<=old['files'].items() and all(old[k]==cfg[k] for k in ('vocab','mean','std')): cfg['files'] = old['files']
+    text = _json({**cfg, **info})
+    _put(folder/_weights, data)
+    _put(folder/'config.json', text)
+    if left := _strange(folder, cfg):
         warnings.warn(f"{', '.join(left)} in {folder} may be another student's: push_student leaves it out until it is exported again")
     return folder
 
@@ -155,17 +157,23 @@ def _student(folder):
     for n in ('config.json',_weights):
         if not (folder/n).is_file(): raise PathError(f"there is no {n} in {folder}: save_student makes it")
     cfg,now = _config(folder),_sha((folder/_weights).read_bytes())
-    if 'luminet_fa' not in cfg or not isinstance(cfg['files'], dict): raise InputError(f"the config.json in {folder} was not written by save_student")
+    if 'luminet_fa' not in cfg or not isinstance(cfg['files'], dict):
+        raise InputError(f"the config.json in {folder} was not written by save_student")
     if cfg['files'].get(_weights, now)!=now:
         raise InputError(f"config.json and {_weights} in {folder} are of two students: save the student again")
     return cfg
 
+# %% ../nbs/34_ship.ipynb #5d09d425
 class _Shapes(torch.overrides.TorchFunctionMode):
     "Networks that are made inside have shapes and no numbers, also those whose code computes with numbers of its own"
     makers = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
     def __torch_function__(self, f, types, args=(), kwargs=None):
         "A new tensor takes no memory"
-        return f(*args, **{**(kwargs or {}), **(dict(device='meta') if f in self.makers else {})})
+        kwargs = kwargs or {}
+        if f in self.makers: kwargs['device'] = 'meta'
+        return f(*args, **kwargs)
+
+_bring = 'pass arch, a module of the same architecture'
 
 def _check_size(arch, n_out, weights, folder):
     "Raise unless the network `arch` has the shapes of `weights`; none of its numbers is made"
@@ -175,26 +183,26 @@ def _check_size(arch, n_out, weights, folder):
             break
         except InputError: raise
         except Exception as e: why = e
-    else: raise InputError(f"the network {arch!r} of {folder} cannot be made ({type(why).__name__}): pass arch, a module of the same architecture")
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')                   # that nothing is copied
+    else: raise InputError(f"the network {arch!r} of {folder} cannot be made ({type(why).__name__}): {_bring}")
+    with warnings.catch_warnings(action='ignore'):        # that nothing is copied
         load_weights(m, weights, folder)
 
+# %% ../nbs/34_ship.ipynb #68944817
 def load_student(
     folder,              # made by save_student
     arch:nn.Module=None, # network for the weights, where the config names none; it is not changed
 )->tuple:                # (module in eval mode, config as a dict)
     "The network that `save_student` kept"
-    folder = Path(folder); cfg = _student(folder)
+    folder = Path(folder)
+    cfg,weights = _student(folder),read_weights(folder/_weights)
+    if arch is not None: return load_weights(deepcopy(arch), weights, folder).eval(),cfg
     name,vocab = cfg.get('arch'),cfg.get('vocab')
-    sized = isinstance(vocab, list) and vocab and all(isinstance(o, str) for o in vocab)
-    if arch is None and not (isinstance(name, str) and name and sized):
-        why = f"names no classes, so the size of {name} is not known"
-        if not name: why = f"does not name its network (a {cfg.get('network')})"
-        raise InputError(f"{folder} {why}: pass arch, a module of the same architecture")
-    weights = read_weights(folder/_weights)
-    if arch is None: _check_size(name, len(vocab), weights, folder)
-    return load_weights(make_model(name, len(vocab)) if arch is None else deepcopy(arch), weights, folder).eval(),cfg
+    if not name or not isinstance(name, str):
+        raise InputError(f"{folder} does not name its network (a {cfg.get('network')}): {_bring}")
+    if not vocab or not isinstance(vocab, list) or not all(isinstance(o, str) for o in vocab):
+        raise InputError(f"{folder} names no classes, so the size of {name} is not known: {_bring}")
+    _check_size(name, len(vocab), weights, folder)
+    return load_weights(make_model(name, len(vocab)), weights, folder).eval(),cfg
 
 # %% ../nbs/34_ship.ipynb #f08a9180
 def _ready(model, x):
@@ -203,26 +211,26 @@ def _ready(model, x):
     xs = [o.float() if o.is_floating_point() else o for o in xs]
     if min(map(len, xs))<2: raise InputError("the example must hold at least two samples, or the batch's size would be taken for fixed")
     m = deepcopy(model).cpu().float().eval()
-    with torch.no_grad(): z = m(*(o.clone() for o in xs))        # a network may write into its input
+    z = _ask(m, xs)
     if not isinstance(z, Tensor):
         raise InputError(f"{type(model).__name__} returns a {type(z).__name__}: wrap it in a module that returns its logits alone")
     zeros,open_ = tuple(torch.zeros_like(o[:2]) for o in xs),torch.export.ShapesCollection()
     for o in zeros: open_[o] = {0: torch.export.Dim('batch', min=1)}
     return m,xs,z,dict(args=zeros, dynamic_shapes=open_)
 
+# %% ../nbs/34_ship.ipynb #6b69aaa3
 def _export(model, x, file, rtol, write, read):
     "Put the graph that `write` makes into `file` once what `read` makes of it answers like `model`; the difference"
-    file = Path(file); tmp = file.with_name(f'.{os.getpid()}.{file.name}')
+    file = Path(file)
     try:
-        m,xs,z,traced = _ready(model, x)
-        write(m, tmp, traced)
-        ask,largest = read(tmp),z.abs().max().clamp(min=1e-12)
-        off = max(((ask(*(o[:n].clone() for o in xs))-z[:n]).abs().max()/largest).item() for n in (len(z), 1))
-        if not off<=rtol: raise InputError(f"it would answer differently from the network, by {off:.2g} of the largest logit")
-        os.replace(tmp, file)
+        with replacing(file) as tmp:
+            m,xs,z,traced = _ready(model, x)
+            write(m, tmp, traced)
+            ask,largest = read(tmp),z.abs().max().clamp(min=1e-12)
+            off = max(((_ask(ask, _few(xs, n))-z[:n]).abs().max()/largest).item() for n in (len(z), 1))
+            if not off<=rtol: raise InputError(f"it would answer differently from the network, by {off:.2g} of the largest logit")
     except OSError: raise
     except Exception as e: raise InputError(f"{file} was not written: {(str(e).strip() or type(e).__name__).splitlines()[0]}") from e
-    finally: tmp.unlink(missing_ok=True)
     _add_form(file, model)
     return off
 
@@ -259,13 +267,8 @@ def export_onnx(
 # %% ../nbs/34_ship.ipynb #778bb5e7
 def _seconds(f, n):
     "Median of `n` calls after three, each until a GPU is done as well"
-    t,wait = [],torch.accelerator.synchronize if torch.accelerator.is_available() else noop
-    for i in range(n+3): t0 = time.perf_counter(); f(); wait(); t.append(time.perf_counter()-t0)
-    return statistics.median(t[3:])
-
-def _where(m):
-    "The device of a network; the CPU for one without weights, and for a function"
-    return next((o.device for o in m.parameters()), torch.device('cpu')) if isinstance(m, nn.Module) else torch.device('cpu')
+    wait = torch.accelerator.synchronize if torch.accelerator.is_available() else noop
+    return statistics.median(timeit.repeat(lambda: (f(), wait()), number=1, repeat=n+3)[3:])
 
 def compare_networks(
     networks:dict, # name -> module, which is asked in eval mode where it is, or a function of a batch on the CPU such as an ONNX session
@@ -276,11 +279,47 @@ def compare_networks(
     "Size and speed of several networks, side by side"
     rows = {}
     for k,m in networks.items():
-        xs = [o.to(_where(m)) for o in tuplify(x)]
-        with torch.inference_mode(), eval_mode(m) if isinstance(m, nn.Module) else nullcontext(): one,all_ = (_seconds(lambda: m(*o), n) for o in ([v[:1] for v in xs], xs))
-        p = sum(o.numel() for o in m.parameters()) if isinstance(m, nn.Module) else None
-        rows[k] = dict(parameters=p, kB=round(Path(files[k]).stat().st_size/1e3) if k in files else None, ms_1=round(one*1e3, 3), img_s=round(len(xs[0])/all_))
+        net = m if isinstance(m, nn.Module) else nn.Module()      # a function has no weights and no mode
+        ps = [*net.parameters()]
+        xs = [o.to(ps[0].device if ps else 'cpu') for o in tuplify(x)]
+        with torch.inference_mode(), eval_mode(net): one,all_ = (_seconds(lambda: m(*o), n) for o in (_few(xs, 1), xs))
+        rows[k] = dict(parameters=sum(o.numel() for o in ps) if net is m else None,
+                       kB=round(Path(files[k]).stat().st_size/1e3) if k in files else None,
+                       ms_1=round(one*1e3, 3), img_s=round(len(xs[0])/all_))
     return pd.DataFrame.from_dict(rows, orient='index').astype(dict(parameters='Int64', kB='Int64'))
+
+# %% ../nbs/34_ship.ipynb #09a6d7bb
+def _hub():
+    "huggingface_hub, or an error that says what to install"
+    try: import huggingface_hub
+    except ImportError: raise ImportError("the Hub needs one more package: pip install huggingface_hub") from None
+    return huggingface_hub
+
+def _line(o): return ' '.join(str(o).split())
+
+def _said(o): return _md(_line(o))                                # from a config or a table: text on one line
+
+def _code(o): return _line(o).replace('`', "'")
+
+def _num(o): return f'{o:.4g}' if isinstance(o, float) else str(o)
+
+# %% ../nbs/34_ship.ipynb #0700ff9f
+def _front(name, cfg, metrics, data, licence):
+    "The Hub's front matter, with the figures as the Hub shows them"
+    hub = _hub()
+    task = 'image-classification' if cfg['vocab'] and len(cfg['input'][0]['shape'])==3 else 'other'
+    figures = [hub.EvalResult(task, 'other', data, _said(k), float(_num(v))) for k,v in metrics.items()]
+    meta = hub.ModelCardData(license=licence, library_name='fastai', tags=['knowledge-distillation','lumi-net','fastai'], model_name=name,
+                             eval_results=figures)
+    return hub.utils.yaml_dump(meta.to_dict(), sort_keys=False, width=float('inf'))
+
+def _takes(cfg, classes):
+    "What goes in and what comes out, in words"
+    shapes = ' and '.join('x'.join(map(_said, i['shape'])) + f" ({_said(i['dtype'])})"*(i['dtype']!='float32') for i in cfg['input'])
+    mean,std = ([*map(float, cfg[k] or [])] for k in ('mean','std'))
+    px = f", normalised with mean {mean} and standard deviation {std} of pixels in 0..1" if mean else ''
+    order = ': logits, in the order of `vocab` in config.json' if classes else ' as the network gives it'
+    return f"Batches of {shapes}{px}. Output{order}."
 
 # %% ../nbs/34_ship.ipynb #faf24f42
 def model_card(
@@ -295,23 +334,21 @@ def model_card(
 )->str:                  # Markdown with the Hub's front matter
     "A card for the student"
     if not metrics: raise InputError("a card without a figure helps nobody: measure the student and pass metrics")
-    d,v = cfg['distillation'] or {},cfg['vocab']
+    d,v = cfg['distillation'],cfg['vocab']
     classes = f' and {len(v)} classes' if v and isinstance(v[0], str) else ''
-    num = lambda v: f'{v:.4g}' if isinstance(v, float) else str(v)
-    said = lambda v: _md(' '.join(str(v).split()))                # from a config or a table: text on one line
-    code = lambda v: ' '.join(str(v).replace('`', "'").split())
-    lines = ['---', f'license: {licence}', 'library_name: fastai', 'tags: [knowledge-distillation, lumi-net, fastai]', '---', '', f'# {name}', '',
-             f"{said(cfg['network'])} with {int(cfg['parameters']):,} parameters{classes}" + (f', distilled from {teacher}' if teacher else '') + '.', '',
-             '| measured on ' + data + ' | |', '|---|---|', *[f'| {said(k)} | {said(num(v))} |' for k,v in metrics.items()], '']
-    if teacher and not d: lines += ['With which loss and weights it was distilled is not recorded.', '']
-    if d: lines += [f"Distilled with {said(d['loss'])}, `ce_w={code(d['ce_w'])}`, `kd_w={code(d['kd_w'])}`, `warmup={float(d['warmup']):.4g}`.", '']
-    if row is not None: lines += [said(f"Ledger: seed {row['seed']}, {row['epochs']} epochs, commit {row['commit']}, {row['hardware']}"), '', f"    {code(row['command'])}", '']
-    px = f", normalised with mean {[*map(float, cfg['mean'])]} and standard deviation {[*map(float, cfg['std'])]} of pixels in 0..1" if cfg['mean'] else ''
-    shapes = ' and '.join('x'.join(map(said, i['shape'])) + f" ({said(i['dtype'])})"*(i['dtype']!='float32') for i in cfg['input'])
-    order = ': logits, in the order of `vocab` in config.json' if classes else ' as the network gives it'
-    lines += ['## Input', '', f"Batches of {shapes}{px}. Output{order}.", '', '## Limits', '',
-              limits or 'Not known: nobody has tried it on other data than those above.', '']
-    return '\n'.join(lines)
+    table = [f'| measured on {data} | |', '|---|---|', *(f'| {_said(k)} | {_said(_num(o))} |' for k,o in metrics.items())]
+    taught = teacher and f', distilled from {teacher}'
+    parts = [f'---\n{_front(name, cfg, metrics, data, licence)}---', f'# {name}',
+             f"{_said(cfg['network'])} with {int(cfg['parameters']):,} parameters{classes}{taught}.", '\n'.join(table)]
+    if d:
+        weights = f"`ce_w={_code(d['ce_w'])}`, `kd_w={_code(d['kd_w'])}`, `warmup={float(d['warmup']):.4g}`"
+        parts.append(f"Distilled with {_said(d['loss'])}, {weights}.")
+    elif teacher: parts.append('With which loss and weights it was distilled is not recorded.')
+    if row is not None:
+        where = 'Ledger: seed {seed}, {epochs} epochs, commit {commit}, {hardware}'.format_map(row)
+        parts += [_said(where), f"    {_code(row['command'])}"]
+    parts += ['## Input', _takes(cfg, classes), '## Limits', limits or 'Not known: nobody has tried it on other data than those above.']
+    return '\n\n'.join(parts)+'\n'
 
 # %% ../nbs/34_ship.ipynb #67f23749
 def push_student(
@@ -322,12 +359,10 @@ def push_student(
     api=None,            # a huggingface_hub.HfApi; None: one with the token you are logged in with
 )->str:                  # address of the repository
     "Put the student on the Hugging Face Hub: weights, config, card, and the other forms that are there; forms of an earlier one go"
-    folder = Path(folder); left = _strange(folder, _student(folder))
+    folder = Path(folder)
+    left = _strange(folder, _student(folder))
     forms = [n for n in _forms if (folder/n).exists() and n not in left]
-    if api is None:
-        try: from huggingface_hub import HfApi
-        except ImportError: raise ImportError("the Hub needs one more package: pip install huggingface_hub") from None
-        api = HfApi()
+    api = api or _hub().HfApi()
     if left: warnings.warn(f"not sent: {', '.join(left)}, which may be another student's; export it again into {folder}")
     _put(folder/'README.md', card.encode())
     url = api.create_repo(repo, private=private, exist_ok=True)

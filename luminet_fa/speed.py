@@ -14,10 +14,11 @@ from fastai.callback.fp16 import MixedPrecision, AMPMode
 from fastai.callback.channelslast import ChannelsLast
 from fastai.learner import AvgSmoothLoss
 from .core import InputError, own_device
-from .fold import _log
+from .fold import _note
 
 # %% ../nbs/05_speed.ipynb #8a2739b6
-_inner = set("before_batch after_pred after_loss before_backward after_cancel_backward after_backward before_step after_step after_cancel_batch after_batch".split())
+_inner = set("before_batch after_pred after_loss before_backward after_cancel_backward after_backward "
+             "before_step after_step after_cancel_batch after_batch".split())
 
 class _Instead:
     "In the place of the method `name` of a `Learner`; a pickle holds that method of fastai's"
@@ -37,8 +38,8 @@ class _Events(_Instead):
         for cb in self.of[event_name]: cb(event_name)
     def _find(self, event_name):
         if not hasattr(event, event_name): raise Exception(f'missing {event_name}')
-        acts = lambda cb: event_name not in _inner or type(cb).__call__ is not Callback.__call__ or hasattr(type(cb), event_name) or event_name in cb.__dict__
-        self.of[event_name] = [cb for cb in self.learn.cbs.sorted('order') if acts(cb)]
+        def acts(cb): return type(cb).__call__ is not Callback.__call__ or hasattr(type(cb), event_name) or event_name in cb.__dict__
+        self.of[event_name] = [cb for cb in self.learn.cbs.sorted('order') if event_name not in _inner or acts(cb)]
 
 # %% ../nbs/05_speed.ipynb #523105d9
 class FastEvents(Callback):
@@ -74,26 +75,38 @@ class LossOnDevice(Callback):
         self.every = every
     def before_fit(self):
         "Another average, the same numbers"
-        self.run = hasattr(self.learn, 'recorder')
-        if not self.run: return
-        if type(sm := self.learn.recorder.smooth_loss) is AvgSmoothLoss: sm.__class__ = SmoothLossOnDevice
-        self._read = 0
+        self.run,self._read = hasattr(self.learn, 'recorder'),0
+        if self.run: self._swap(AvgSmoothLoss, SmoothLossOnDevice)
     def after_fit(self):
         "fastai's average again, where ours has got to"
         self._to_cpu()
-        if type(sm := self.learn.recorder.smooth_loss) is SmoothLossOnDevice: sm.__class__,sm.val = AvgSmoothLoss,to_detach(sm.val)
-    def after_batch(self):
-        "What the progress bar shows"
-        if hasattr(self.learn, 'lr_finder') or not self.yb: return   # lr_find stops by this number; without labels there is none
-        if self.learn.iter%self.every==0: self._shown = self.learn.smooth_loss.cpu()
-        self.learn.smooth_loss = self._shown
-    def after_train(self):
-        "The epoch's values for `plot_loss`, in one copy"
-        self._to_cpu()
-    def _to_cpu(self):
-        rec = self.learn.recorder
-        if len(rec.losses)>self._read: rec.losses[self._read:] = torch.stack(rec.losses[self._read:]).cpu().unbind()
-        self._read = len(rec.losses)
+        self._swap(SmoothLossOnDevice, AvgSmoothLoss)
+        sm = self.learn.recorder.smooth_loss
+        sm.val = to_detach(sm.val)
+
+# %% ../nbs/05_speed.ipynb #2d75606d
+@patch
+def after_batch(self:LossOnDevice):
+    "What the progress bar shows"
+    if hasattr(self.learn, 'lr_finder') or not self.yb: return   # lr_find stops by this number; without labels there is none
+    if self.learn.iter%self.every==0: self._shown = self.learn.smooth_loss.cpu()
+    self.learn.smooth_loss = self._shown
+
+@patch
+def after_train(self:LossOnDevice):
+    "The epoch's values for `plot_loss`, in one copy"
+    self._to_cpu()
+
+@patch
+def _swap(self:LossOnDevice, old, new):
+    sm = self.learn.recorder.smooth_loss
+    if type(sm) is old: sm.__class__ = new
+
+@patch
+def _to_cpu(self:LossOnDevice):
+    losses = self.learn.recorder.losses
+    if new := losses[self._read:]: losses[self._read:] = torch.stack(new).cpu().unbind()
+    self._read = len(losses)
 
 # %% ../nbs/05_speed.ipynb #49a4c360
 class _Batch(_Instead):
@@ -137,7 +150,7 @@ def _undo(model):
 @patch
 def _first(self:_Forward, f, xb):
     "`f(*xb)`, and after an error once more without this speed-up"
-    again,undo = apply(lambda o: o.clone() if isinstance(o, Tensor) else o, tuple(xb)),_undo(self.learn.model)
+    again,undo = apply(lambda o: o.clone() if isinstance(o, Tensor) else o, xb),_undo(self.learn.model)
     try:
         with self.inside(): return f(*xb)
     except Exception as e:
@@ -165,8 +178,9 @@ def forward(self:_Forward,
 @patch
 def _leave(self:_Forward, err):
     "Say why, and go"
-    _log.warning(f"{self.what}: {type(err).__name__}: {str(err).partition(chr(10))[0]}; the network runs without it")
-    self.off(); self.learn.remove_cb(self)
+    _note(self.what, err, 'network')
+    self.off()
+    self.learn.remove_cb(self)
 
 # %% ../nbs/05_speed.ipynb #c417fe77
 def bf16_pays(
@@ -214,7 +228,8 @@ class TriedChannelsLast(_Forward, ChannelsLast):
         self.learn.model.to(memory_format=torch.contiguous_format)
     def stays(self):
         "Several processes exchange gradients in the layout that the weights had when the model was wrapped"
-        if num_distrib()>1: return "If it runs without to_fast: in several processes the layout cannot change during a fit; pass channels_last=False"
+        if num_distrib()>1:
+            return "If it runs without to_fast: in several processes the layout cannot change during a fit; pass channels_last=False"
 
 # %% ../nbs/05_speed.ipynb #2bba9681
 def _has_conv2d(model): return any(isinstance(m, nn.Conv2d) for m in model.modules())
@@ -228,12 +243,13 @@ def to_fast(self:Learner,
 )->Learner: # itself
     "Train faster, with the same results to rounding"
     device = own_device(getattr(self.dls, 'device', None))
-    amp = first(o for o in self.cbs if isinstance(o, MixedPrecision) and not isinstance(o, BFloat16)) if bf16 is None else None
-    why = '' if amp is not None else bf16_pays(device) if bf16 is None else ('as asked' if bf16 else '')
-    if channels_last is None: channels_last = _has_conv2d(self.model) and (amp is not None or bool(why) or device.type=='cpu')
-    cbs = [FastEvents(), LossOnDevice(every), *([BFloat16()] if why else []), *([TriedChannelsLast()] if channels_last else [])]
-    self.remove_cbs([FastEvents, LossOnDevice, ChannelsLast, BFloat16 if amp is not None else MixedPrecision]).add_cbs(cbs)
+    amp = first(self.cbs, lambda o: bf16 is None and isinstance(o, MixedPrecision) and not isinstance(o, BFloat16))
+    why = '' if amp or bf16 is False else 'as asked' if bf16 else bf16_pays(device)
+    if channels_last is None: channels_last = _has_conv2d(self.model) and bool(amp or why or device.type=='cpu')
+    cbs = [FastEvents(), LossOnDevice(every)] + [BFloat16()]*bool(why) + [TriedChannelsLast()]*bool(channels_last)
+    self.remove_cbs([FastEvents, LossOnDevice, ChannelsLast, BFloat16 if amp else MixedPrecision]).add_cbs(cbs)
     if not channels_last: self.model.to(memory_format=torch.contiguous_format)
     self.teacher_stands_still = True                       # so Teacher may ask a fast copy in each fit
-    if verbose: print(f"fast: {f'bfloat16 ({why})' if why else 'float32' if amp is None else f'{amp.amp_mode.value} as it was'}{', channels last' if channels_last else ''}")
+    how = f'bfloat16 ({why})' if why else f'{amp.amp_mode.value} as it was' if amp else 'float32'
+    if verbose: print('fast:', how + ', channels last'*bool(channels_last))
     return self

@@ -22,9 +22,9 @@ from .weights import load_weights, read_weights
 import copy # last: fastai exports a function of this name
 
 # %% ../nbs/02_teacher.ipynb #c28a70a6
-def _fits(o, device, dtype):
-    "Is the tensor `o` on `device` and, if it is floating point, in `dtype`? None fits all"
-    return (device is None or o.device==device) and (dtype is None or not o.is_floating_point() or o.dtype==dtype)
+def _moved(o, device, dtype):
+    "The tensor `o` on `device` and, if it is floating point, in `dtype`; `o` itself where it is so, and None leaves it so"
+    return o.to(device=device, dtype=dtype if o.is_floating_point() else None)
 
 def place(
     model:nn.Module,          # any module
@@ -32,23 +32,24 @@ def place(
     dtype:torch.dtype=None,   # floating dtype of its weights; None leaves it
 )->nn.Module:                 # `model` itself where nothing has to change, else a copy
     "`model` on `device` in `dtype`, without moving anybody's tensors"
-    device = None if device is None else own_device(device)
-    if all(_fits(o, device, dtype) for o in (*model.parameters(), *model.buffers())): return model
+    device = device and own_device(device)
+    if all(_moved(o, device, dtype) is o for o in (*model.parameters(), *model.buffers())): return model
     return copy.deepcopy(model).to(device=device, dtype=dtype)
 
 # %% ../nbs/02_teacher.ipynb #c3ef8005
 def _resolve(teacher, arch=None, weights_only=True, key=None):
-    "`(module, DataLoaders or None)` from a file or from weights"
+    "The module or `Learner` that `teacher` is or that a file holds, or a module with the weights"
     name,found = 'checkpoint',teacher
     if isinstance(teacher, (str, Path)):
         if not Path(teacher).exists(): raise PathError(f"no teacher at {teacher}")
         name,found = teacher,read_weights(teacher, weights_only)
-    if isinstance(found, Learner): return found.model, found.dls
-    if isinstance(found, nn.Module): return found, None
+    if isinstance(found, (Learner,nn.Module)): return found
     if found is teacher and not isinstance(found, Mapping):
         raise InputError(f"a teacher is a module, a Learner, a state dict or a path to one, got {type(teacher).__name__}")
-    if not isinstance(arch, nn.Module): raise InputError("these are weights without a network: pass arch, a module of the teacher's architecture, here or to load_teacher, and use what that returns")
-    return load_weights(copy.deepcopy(arch), found, name, key), None
+    if not isinstance(arch, nn.Module):
+        raise InputError("these are weights without a network: pass arch, a module of the teacher's architecture, "
+                         "here or to load_teacher, and use what that returns")
+    return load_weights(copy.deepcopy(arch), found, name, key)
 
 # %% ../nbs/02_teacher.ipynb #ad0a7570
 def match_classes(
@@ -57,21 +58,22 @@ def match_classes(
 )->list:           # for each student class, the index of the teacher's
     "The class map that brings a teacher's logits into the student's order"
     where = {str(o):i for i,o in enumerate(teacher_vocab)}
-    lost = [str(o) for o in student_vocab if str(o) not in where]
-    if lost: raise InputError(f"the teacher does not know {len(lost)} of {len(student_vocab)} classes, among them {', '.join(lost[:3])}")
-    return [where[str(o)] for o in student_vocab]
+    names = [*map(str, student_vocab)]
+    if lost := [o for o in names if o not in where]:
+        raise InputError(f"the teacher does not know {len(lost)} of {len(names)} classes, among them {', '.join(lost[:3])}")
+    return [where[o] for o in names]
 
 # %% ../nbs/02_teacher.ipynb #eaed9589
-_lists = list,tuple,CollBase
+_is_list = risinstance((list,tuple,CollBase))
 
 def class_names(
     vocab, # of a `DataLoaders`: class names, or the pair (words, class names) of a text learner
 )->list:   # of str; None where there is no such list
     "The class names in `vocab` as they are printed"
-    if isinstance(vocab, _lists) and len(vocab)==2 and all(isinstance(o, _lists) for o in vocab): vocab = vocab[1]
     try: names = [*vocab]
     except TypeError: return None
-    return None if any(isinstance(o, _lists) for o in names) else [str(o) for o in names]
+    if len(names)==2 and all(map(_is_list, names)): names = names[1]
+    return None if any(map(_is_list, names)) else [*map(str, names)]
 
 def check_classes(
     student_vocab,  # as class_names takes it; None: not known
@@ -80,7 +82,8 @@ def check_classes(
     "Refuse the same class names in another order, and warn where other names stand in the same places"
     s,t = class_names(student_vocab),class_names(teacher_vocab)
     if s is None or t is None or s==t: return
-    if sorted(s)==sorted(t): raise InputError("the teacher has the same classes in another order: pass class_map=match_classes(dls.vocab, teacher_vocab)")
+    if sorted(s)==sorted(t):
+        raise InputError("the teacher has the same classes in another order: pass class_map=match_classes(dls.vocab, teacher_vocab)")
     if len(s)==len(t): warnings.warn(f"the teacher's class names differ from the data's ({t[0]}... and {s[0]}...): "
                                      "if they are not the same classes in the same order, pass class_map")
 
@@ -88,10 +91,12 @@ def check_classes(
 def _check_map(m, n_teacher=None):
     "`m` as an int64 tensor, or an error"
     m = torch.as_tensor(m)
-    if m.ndim!=1 or m.is_floating_point() or m.dtype==torch.bool: raise InputError("class_map must be a flat list of integers: for each student class, the teacher's index")
+    if m.ndim!=1 or m.is_floating_point() or m.dtype==torch.bool:
+        raise InputError("class_map must be a flat list of integers: for each student class, the teacher's index")
     if len(m)<2: raise InputError("class_map needs at least two classes")
-    if m.min()<0 or (n_teacher and m.max()>=n_teacher):
-        raise InputError(f"class_map must lie in 0..{n_teacher-1 if n_teacher else '...'}, the teacher's classes, got {m.min()}..{m.max()}")
+    lo,hi = m.aminmax()
+    if lo<0 or hi>=(n_teacher or math.inf):
+        raise InputError(f"class_map must lie in 0..{n_teacher-1 if n_teacher else '...'}, the teacher's classes, got {lo}..{hi}")
     return m.long()
 
 # %% ../nbs/02_teacher.ipynb #43f27cf2
@@ -103,9 +108,11 @@ class InputMap(nn.Module):
         size=None,      # height, or (height, width), in pixels, that the teacher wants; None keeps the student's
     ):
         super().__init__()
-        (m_s,s_s),(m_t,s_t) = [[torch.as_tensor(o, dtype=torch.float32).view(1,-1,1,1) for o in st] for st in (student_stats, teacher_stats)]
+        stats = *student_stats,*teacher_stats
+        m_s,s_s,m_t,s_t = (torch.as_tensor(o, dtype=torch.float32).view(1,-1,1,1) for o in stats)
         self.size = (size,size) if isinstance(size, int) else size
-        self.register_buffer('scale', s_s/s_t); self.register_buffer('shift', (m_s-m_t)/s_t)
+        self.register_buffer('scale', s_s/s_t)
+        self.register_buffer('shift', (m_s-m_t)/s_t)
     def forward(self,
         x:Tensor, # images normalised for the student, (B,C,H,W)
     )->Tensor:    # normalised for the teacher, in its size
@@ -119,16 +126,17 @@ def norm_stats(
     dls, # `DataLoaders`, or anything
 )->tuple: # (mean, std) as lists of one number per channel, or None where the loaders do not say
     "Mean and standard deviation that loaders normalize with"
-    ds = getattr(getattr(dls, 'train', None), 'dataset', None)
-    fs = getattr(getattr(dls, 'after_batch', None), 'fs', ())
-    norm = first(o for o in (ds, *fs) if hasattr(o, 'mean') and hasattr(o, 'std') and isinstance(o.mean, Tensor))
-    return None if norm is None else tuple([round(v, 6) for v in o.flatten().tolist()] for o in (norm.mean, norm.std))
+    for o in (nested_attr(dls, 'train.dataset'), *nested_attr(dls, 'after_batch.fs', ())):
+        if isinstance(getattr(o, 'mean', None), Tensor) and hasattr(o, 'std'):
+            return tuple([round(v, 6) for v in t.flatten().tolist()] for t in (o.mean, o.std))
 
 # %% ../nbs/02_teacher.ipynb #ef1b321f
 _speeds = ('auto','fold','compile',None)
 
 class Teacher:
     "A network that turns inputs into float32 logits in the student's class order, in eval mode and without gradients"
+    _made = None
+    _still = _last = _checked = _told = False
     def __init__(self,
         teacher,              # anything load_teacher takes
         arch:nn.Module=None,  # as in load_teacher
@@ -145,17 +153,18 @@ class Teacher:
             self.__dict__.update(teacher.__dict__, amp=amp or teacher.amp)
             return
         self._own = not isinstance(teacher, (nn.Module,Learner))   # read from a file or made of weights: nobody else has it
-        self._source,dls = (teacher,getattr(teacher, 'dls', None)) if not self._own else _resolve(teacher, arch, weights_only, key)
-        if self._own: self._source.eval()
+        self._source = _resolve(teacher, arch, weights_only, key)
+        dls = getattr(self._source, 'dls', None)
+        if self._own: self._source = self.module.eval()
         self.vocab,self.stats = getattr(dls, 'vocab', None),norm_stats(dls)
         self.class_map = None if class_map is None else _check_map(class_map)
         self.tfm,self.speed,self.amp = teacher_tfm,speed,amp
-        self._made,self._still,self._last,self._checked,self._told = None,False,False,False,False
 
-    @property
-    def module(self):
-        "The network that is asked"
-        return self._source.model if isinstance(self._source, Learner) else self._source
+# %% ../nbs/02_teacher.ipynb #b1e22c91
+@patch(as_prop=True)
+def module(self:Teacher):
+    "The network that is asked"
+    return self._source.model if isinstance(self._source, Learner) else self._source
 
 # %% ../nbs/02_teacher.ipynb #018ace40
 def as_teacher(
@@ -173,7 +182,7 @@ def as_teacher(
 # %% ../nbs/02_teacher.ipynb #0f017a0d
 def _tensor(xb):
     "The first tensor among the inputs"
-    return first(o for o in xb if isinstance(o, Tensor))
+    return first(xb, risinstance(Tensor))
 
 def _where(xb):
     "Device of the inputs, and their dtype if it is floating point"
@@ -185,12 +194,13 @@ def _ask(self:Teacher, xb):
     "The answer of the owner's network as it is now"
     m,(device,dtype) = self.module,_where(xb)
     own = dict([*m.named_parameters(), *m.named_buffers()])
+    there = {k: _moved(o, device, dtype) for k,o in own.items()}
     with eval_mode(m):
-        if all(_fits(o, device, dtype) for o in own.values()): return m(*xb)
-        if not self._told: _log.warning(f"the teacher's weights are copied to {device} as {dtype} for every batch: put it there yourself, or say that it "
-                                        "stands still, by speed='fold' or learn.to_fast()")
+        if all(there[k] is o for k,o in own.items()): return m(*xb)
+        if not self._told: _log.warning(f"the teacher's weights are copied to {device} as {dtype} for every batch: put it there yourself, "
+                                        "or say that it stands still, by speed='fold' or learn.to_fast()")
         self._told = True
-        return functional_call(m, {k: o.to(device, dtype if o.is_floating_point() else o.dtype) for k,o in own.items()}, xb)
+        return functional_call(m, there, xb)
 
 # %% ../nbs/02_teacher.ipynb #cead377f
 @patch
@@ -219,7 +229,7 @@ def _fast(self:Teacher, xb):
 def _answer(self:Teacher, xb, still):
     "Logits for the inputs; `still`: may a fast copy give them?"
     with torch.no_grad():
-        xb = apply(lambda o: o.as_subclass(Tensor).clone() if isinstance(o, Tensor) else o, tuple(xb))   # some networks write into their input
+        xb = apply(lambda o: o.as_subclass(Tensor).clone() if isinstance(o, Tensor) else o, tuple(xb))   # some write into their input
         if self.tfm is not None: xb = tuplify(self.tfm(*xb))
         cast = nullcontext() if self.amp is None else torch.autocast(_tensor(xb).device.type, self.amp)
         with cast: z = (self._fast if still or self._own else self._ask)(xb)
@@ -263,18 +273,20 @@ def on_batch(self:Teacher,
 # %% ../nbs/02_teacher.ipynb #93792f6e
 _answers = WeakKeyDictionary()   # network -> what it was asked about last, and what it said
 
-def _equal(a, b): return a is b or (isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape==b.shape and a.dtype==b.dtype and torch.equal(a, b))
+def _equal(a, b):
+    if isinstance(a, Tensor) and isinstance(b, Tensor): return a.shape==b.shape and a.dtype==b.dtype and torch.equal(a, b)
+    return a is b
 
 @patch
 def once(self:Teacher,
     *xb,     # as for calling it
 )->Tensor:   # as from calling it
     "Ask the teacher, unless it has just been asked about equal inputs"
-    cm = None if self.class_map is None else self.class_map.tolist()
-    kept,how,z = _answers.get(self.module, ((),None,None))
-    if len(kept)!=len(xb) or how!=(self.tfm,cm) or not all(map(_equal, kept, xb)):
+    how = self.tfm,None if self.class_map is None else self.class_map.tolist()
+    kept,was,z = _answers.get(self.module, ((),None,None))
+    if len(kept)!=len(xb) or was!=how or not all(map(_equal, kept, xb)):
         z = self(*xb)
-        _answers[self.module] = tuple(o.detach().clone() if isinstance(o, Tensor) else o for o in xb),(self.tfm,cm),z
+        _answers[self.module] = [o.detach().clone() if isinstance(o, Tensor) else o for o in xb],how,z
     return z
 
 @patch
@@ -296,7 +308,7 @@ def load_teacher(
 
 # %% ../nbs/02_teacher.ipynb #e892d8f9
 def _near_chance(acc, n, c):
-    "Whether accuracy `acc` on `n` samples of `c` classes is less than a tenth of the way from chance to 1, or within 3 standard errors of chance"
+    "Whether accuracy `acc` on `n` samples of `c` classes is within a tenth of the way from chance to 1, or 3 standard errors, of chance"
     p = 1/c
     return acc < p+max(.1*(1-p), 3*math.sqrt(p*(1-p)/max(n,1)))
 
@@ -310,9 +322,9 @@ def _spread(total, n, seed=0):
 # %% ../nbs/02_teacher.ipynb #a5c7650f
 def _sample_dl(dl, n, seed=0):
     "`dl` over a sample of `n` items in their order, all where it has no more, and how many it has"
-    total = getattr(dl, 'n', None)
-    if total is None and hasattr(dl, 'dataset') and hasattr(dl.dataset, '__len__'): total = len(dl.dataset)
-    if total is None: raise InputError(f"a {type(dl).__name__} without a dataset of known length cannot be sampled: leave n out")
+    try: total = len(dl.dataset) if getattr(dl, 'n', None) is None else dl.n
+    except (AttributeError,TypeError):
+        raise InputError(f"a {type(dl).__name__} without a dataset of known length cannot be sampled: leave n out") from None
     if n<1: raise InputError(f"n must be at least 1, got {n}")
     if n>=total: return dl,total
     idxs = _spread(total, n, seed)
@@ -324,6 +336,20 @@ def _sample_dl(dl, n, seed=0):
 def _slack(p, n, total):
     "How far below accuracy `p` a sample of `n` of `total` may lie: 3 binomial standard errors (none where n is all), at least 2 points"
     return max(.02, 3*math.sqrt(p*(1-p)/n*(total-n)/max(total-1, 1)))
+
+# %% ../nbs/02_teacher.ipynb #f5453b0b
+def _right(teacher, dl, n_inp):
+    "How many of the images in `dl` the teacher knows, how many there are, and among how many classes"
+    good = n = c = 0
+    for b in dl:
+        z = teacher(*b[:n_inp])
+        check_logits(z)
+        y,c = check_labels(b[n_inp].to(z.device), z),z.shape[1]
+        if n==0 and y.max()>=c:
+            raise InputError(f"the data have a label {int(y.max())}, the teacher knows classes 0..{c-1}: pass class_map")
+        good,n = good+(z.argmax(1)==y).sum().item(),n+y.numel()
+    if n==0: raise InputError("the validation set is empty: the teacher cannot be checked")
+    return good,n,c
 
 # %% ../nbs/02_teacher.ipynb #4f61976f
 def check_teacher(
@@ -340,19 +366,14 @@ def check_teacher(
     if expected is not None and not 0<=expected<=1: raise InputError(f"expected is an accuracy in [0,1], got {expected}")
     teacher = as_teacher(teacher, class_map=class_map, teacher_tfm=teacher_tfm)
     if teacher.class_map is None: check_classes(getattr(dls, 'vocab', None), teacher.vocab)
-    dl,n_inp = getattr(dls, 'valid', dls), getattr(dls, 'n_inp', 1)
-    dl,total = (dl,None) if n is None else _sample_dl(dl, n, seed)
-    good = n = c = 0
-    for b in (progress_bar(dl, leave=False) if progress else dl):
-        z = teacher(*b[:n_inp]); check_logits(z)
-        y,c = check_labels(b[n_inp].to(z.device), z),z.shape[1]
-        if n==0 and y.max()>=c: raise InputError(f"the data have a label {int(y.max())}, the teacher knows classes 0..{c-1}: pass class_map")
-        good,n = good+(z.argmax(1)==y).sum().item(), n+y.numel()
-    if n==0: raise InputError("the validation set is empty: the teacher cannot be checked")
-    acc,total = good/n,total or n
+    dl,total = getattr(dls, 'valid', dls),0
+    if n is not None: dl,total = _sample_dl(dl, n, seed)
+    good,n,c = _right(teacher, progress_bar(dl, leave=False) if progress else dl, getattr(dls, 'n_inp', 1))
+    acc,said = good/n,f"the teacher's accuracy is {good/n:.1%}"
     if _near_chance(acc, n, c):
-        warnings.warn(f"the teacher's accuracy is {acc:.1%} on {n} samples, near the {1/c:.1%} of chance: check its normalisation, its class order and its weights")
-    elif expected is not None and acc<expected-_slack(expected, n, total):
-        part = f" on {n} of {total} samples" if n<total else ""
-        warnings.warn(f"the teacher's accuracy is {acc:.1%}{part}, {100*(expected-acc):.1f} points below the {expected:.1%} it should have: check its normalisation and its weights")
+        warnings.warn(f"{said} on {n} samples, near the {1/c:.1%} of chance: check its normalisation, its class order and its weights")
+    elif expected is not None and acc<expected-_slack(expected, n, max(n, total)):
+        if n<total: said += f" on {n} of {total} samples"
+        warnings.warn(f"{said}, {100*(expected-acc):.1f} points below the {expected:.1%} it should have: "
+                      "check its normalisation and its weights")
     return acc

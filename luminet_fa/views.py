@@ -13,15 +13,16 @@ from types import FunctionType
 import numpy as np, torch
 from torch import nn, Tensor
 from torch.utils.hooks import RemovableHandle
-from fastcore.basics import patch, tuplify
+from fastcore.basics import patch, risinstance, tuplify
 from fastai.callback.mixup import MixHandler
 from fastai.imports import progress_bar
-from .core import InputError, check_logits
+from .core import InputError, check_logits, replacing
 from .perception import autocast_off
 from .teacher import Teacher
 from .data.tensor import TensorDL, share as part_of
 
 # %% ../nbs/24_views.ipynb #9b2703de
+_plain = type(None),bool,int,float,complex,str,bytes
 _hooks = '_forward_hooks','_forward_pre_hooks'
 _idle = set(vars(nn.Module()))-{'_parameters','_buffers','_modules',*_hooks}   # its mode, and hooks of other events
 
@@ -33,24 +34,27 @@ def _parts(o):
         return [(k, [*v.values()] if k in _hooks else v) for k,v in o.items() if k not in _idle]
     if isinstance(o, (set, frozenset)): return sorted(fingerprint(v, 64) for v in o)
     if isinstance(o, Mapping): return [*o.items()]
-    if isinstance(o, (list, tuple)): return [*o]
+    if isinstance(o, (list, tuple)): return o
     if isinstance(o, FunctionType): raise TypeError("a lambda or an inner function")
     return [[*v] if isinstance(v, Iterator) else v for v in tuplify(o.__reduce_ex__(4))]
 
+# %% ../nbs/24_views.ipynb #b50fb849
 def _feed(h, o, seen, name):
     "Hash `o` part by part; `seen` numbers the lists and objects that were met before, `name` says where we are"
     def put(text): h.update(f'{text};'.encode())
-    if isinstance(o, (type(None), bool, int, float, complex, str, bytes)): return put(f'{type(o).__name__} {o!r}')
+    t = type(o)
+    if isinstance(o, _plain): return put(f'{t.__name__} {o!r}')
     if isinstance(o, type) or isinstance(o, FunctionType) and '<' not in o.__qualname__: return put(f'{o.__module__}.{o.__qualname__}')
     if isinstance(o, Tensor):
-        v = o.detach().cpu().contiguous(); put(f'{v.dtype} {tuple(v.shape)}')
-        return h.update(v.reshape(-1).view(torch.uint8).numpy())
+        put(f'{o.dtype} {tuple(o.shape)}')
+        return h.update(o.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     if id(o) in seen: return put(f'#{seen[id(o)][0]}')
     if not isinstance(o, (tuple, frozenset)): seen[id(o)] = len(seen),o
     try: parts = _parts(o)
     except Exception:
-        raise InputError(f"{name.replace('._modules', '')} is {o!r}, and a changed one could not be told from it: use a function with a name, or a module") from None
-    put(f'{type(o).__module__}.{type(o).__qualname__} {len(parts)}')
+        raise InputError(f"{name.replace('._modules', '')} is {o!r}, and a changed one could not be told from it: "
+                         "use a function with a name, or a module") from None
+    put(f'{t.__module__}.{t.__qualname__} {len(parts)}')
     for p in parts: _feed(h, p, seen, f'{name}.{p[0]}' if isinstance(p, tuple) and p and isinstance(p[0], str) else name)
 
 # %% ../nbs/24_views.ipynb #dae13302
@@ -66,6 +70,8 @@ def fingerprint(
 # %% ../nbs/24_views.ipynb #ce53daff
 class ViewCache(Teacher):
     "A `Teacher` that keeps its logits for every view of every training image, and looks them up"
+    key = _net = _rows = None
+    _asked,_dirty = 0,False
     def __init__(self,
         teacher,         # anything load_teacher takes
         dl,              # TensorDL of the training images, or `DataLoaders` with one
@@ -74,30 +80,35 @@ class ViewCache(Teacher):
         arch:nn.Module=None,  # as in Teacher
         class_map=None,       # as in Teacher
         teacher_tfm=None,     # as in Teacher; a module, so that its numbers can be hashed
-        speed:str='auto',     # 'auto', 'fold': the network is folded, since a cache says that it stands still; 'compile' pays for a whole table; None: neither
+        speed:str='auto',     # 'auto', 'fold': folded, since a cache says that it stands still; 'compile' pays for a whole table; None
         verify:int=100,       # compare every so many batches with the view they should be; the first of a fit always
     ):
         super().__init__(teacher, arch, class_map, teacher_tfm, speed=speed, amp=amp)
-        if self.tfm is not None and not isinstance(self.tfm, nn.Module): raise InputError("teacher_tfm must be a module here: a function cannot be told from a changed one")
+        if not isinstance(self.tfm, (nn.Module,type(None))):
+            raise InputError("teacher_tfm must be a module here: a function cannot be told from a changed one")
         self.dl,self.verify,self.folder = _loader(dl),verify,folder and Path(folder)
-        self.key,self._net,self._rows,self._asked,self._dirty = None,None,None,0,False
         self._look_again()
-    def __repr__(self): return f'ViewCache {self.key}: {len(self.z)} images x {self.dl.n_views} views x {self.z.shape[2]} classes, {self.share:.0%} filled'
+    def __repr__(self):
+        return 'ViewCache {}: {} images x {} views x {} classes, {:.0%} filled'.format(self.key, *self.z.shape, self.share)
 
 # %% ../nbs/24_views.ipynb #8e81e43c
+def _types(os): return ', '.join(type(o).__name__ for o in os)
+
+def _refuse(why): raise InputError(f"{why}, or use the teacher without a cache")
+
 def _loader(dl):
     "The training loader in `dl`, if its views can be known"
     dl = getattr(dl, 'train', dl)
-    if not isinstance(dl, TensorDL): raise InputError(f"a view cache needs a TensorDL, which says which view it gave; got {type(dl).__name__}")
-    if len(dl.after_batch.fs):
-        names = ', '.join(type(o).__name__ for o in dl.after_batch.fs)
-        raise InputError(f"the loader has batch transforms ({names}), whose outcomes cannot be numbered: drop them, or use the teacher without a cache")
+    if not isinstance(dl, TensorDL):
+        raise InputError(f"a view cache needs a TensorDL, which says which view it gave; got {type(dl).__name__}")
+    if fs := dl.after_batch.fs: _refuse(f"the loader has batch transforms ({_types(fs)}), whose outcomes cannot be numbered: drop them")
     return dl
 
 def _data_key(ds):
     "Hash of the pixels and the normalisation of `ds` as they are now"
     return fingerprint(dict(x=ds.x, mean=ds.mean, std=ds.std), 16)
 
+# %% ../nbs/24_views.ipynb #ca7aa6d7
 @patch
 def _key(self:ViewCache):
     "Hash of everything that decides a logit"
@@ -126,15 +137,15 @@ def _open(self:ViewCache):
     "The table and its checksums, new or as an earlier process left them"
     n,v = len(self.dl.dataset),self.dl.n_views
     i = torch.zeros(min(n, 2), dtype=torch.long, device=self.dl.dataset.x.device)
-    shape,at = (n, v, self._logits(i, i).shape[1]),(i.device if self.folder is None else 'cpu')
-    self.sums = torch.zeros(shape[:2], dtype=torch.int32, device=at)
-    if self.folder is None: self.z = torch.zeros(shape, dtype=torch.float16, device=at)
+    shape = n,v,self._logits(i, i).shape[1]
+    if self.folder is None: self.z = torch.zeros(shape, dtype=torch.float16, device=i.device)
     else:
         self._mm = _map(self.folder/f'{self.key}.f16', shape)
         self.z = torch.from_numpy(self._mm)
-        self._take_over()
-    self.complete = bool(self.filled.all())
+    self.sums = torch.zeros(shape[:2], dtype=torch.int32, device=self.z.device)
+    self._catch_up()
 
+# %% ../nbs/24_views.ipynb #3926e7cf
 def _map(file, shape):
     "The float16 numbers in `file`, which is made or lengthened where need be, and never cut: another process may be filling it"
     size = 2*int(np.prod(shape))
@@ -142,8 +153,10 @@ def _map(file, shape):
     there = file.stat().st_size if file.exists() else 0
     free = shutil.disk_usage(file.parent).free
     if there+free<size:
-        raise InputError(f"the view cache {file} needs {size/1e9:.2f} GB, there are {free/1e9:.2f} GB free: name another folder, or keep it in memory")
-    with open(os.open(file, os.O_RDWR|os.O_CREAT, 0o666), 'r+b') as f:
+        raise InputError(f"the view cache {file} needs {size/1e9:.2f} GB, there are {free/1e9:.2f} GB free: "
+                         "name another folder, or keep it in memory")
+    file.touch()
+    with open(file, 'r+b') as f:
         if hasattr(os, 'posix_fallocate'): os.posix_fallocate(f.fileno(), 0, size)
         elif there<size: f.truncate(size)
     return np.memmap(file, np.float16, 'r+', shape=shape)
@@ -160,28 +173,35 @@ def _sums_file(self:ViewCache): return self.folder/f'{self.key}.sums.npy'
 @patch
 def _take_over(self:ViewCache):
     "Add the rows of the file that others have computed, as far as its checksums vouch for them"
-    if not self._sums_file.exists(): return
     try: said = torch.from_numpy(np.load(self._sums_file))
     except (ValueError, EOFError, OSError): said = torch.zeros(0)
-    if said.shape!=self.sums.shape or said.dtype!=self.sums.dtype: return warnings.warn(f"{self._sums_file} cannot be read: the view cache starts again")
-    new,bad = (said!=0)&(self.sums==0),0
-    for i in new.any(1).nonzero()[:,0].split(1000):                            # images; a whole table at once would take twice its size
-        m = new[i]
-        found,own = said[i][m],torch.zeros_like(said[i])
-        right = found==_sums(self.z[i][m])
-        own[m] = torch.where(right, found, 0); self.sums[i] += own; bad += int((~right).sum())
-    if bad: warnings.warn(f"{bad:,} of {int(new.sum()):,} rows of the view cache {self.folder/self.key}.f16 are damaged, and are computed again")
+    if said.shape!=self.sums.shape or said.dtype!=self.sums.dtype:
+        return warnings.warn(f"{self._sums_file} cannot be read: the view cache starts again")
+    said,sums,rows = said.flatten(),self.sums.view(-1),self.z.flatten(0, 1)
+    new = ((said!=0)&(sums==0)).nonzero()[:,0]
+    good = 0
+    for i in new.split(100_000):                                 # a whole table at once would take twice its size
+        right = i[said[i]==_sums(rows[i])]
+        sums[right] = said[right]
+        good += len(right)
+    if bad := len(new)-good:
+        warnings.warn(f"{bad:,} of {len(new):,} rows of the view cache {self.folder/self.key}.f16 are damaged, and are computed again")
+
+# %% ../nbs/24_views.ipynb #4f7d9fb0
+@patch
+def _catch_up(self:ViewCache):
+    "Take over what others have filled meanwhile, and see whether anything is missing"
+    if self.folder is not None and self._sums_file.exists(): self._take_over()
+    self.complete = bool(self.filled.all())
 
 @patch
 def flush(self:ViewCache):
     "Make what has been computed last: first the logits, then, at once, the checksums that vouch for them"
     if self.folder is None or not self._dirty: return
     self._mm.flush()
-    self._take_over()                                            # another process may have filled other rows of the same file
-    tmp = self._sums_file.with_name(f'.{self.key}.{os.getpid()}.tmp')
-    with open(tmp, 'wb') as o: np.save(o, self.sums.numpy())
-    os.replace(tmp, self._sums_file)
-    self._dirty,self.complete = False,bool(self.filled.all())
+    self._catch_up()                                             # another process may have filled other rows of the same file
+    with replacing(self._sums_file) as tmp: np.save(tmp, self.sums.numpy())
+    self._dirty = False
 
 @patch(as_prop=True)
 def share(self:ViewCache)->float: # 0 to 1
@@ -193,7 +213,7 @@ def share(self:ViewCache)->float: # 0 to 1
 def _logits(self:ViewCache, idxs, views):
     "The network's logits for `views` of the images `idxs`"
     x = self.dl.view_batch(idxs, views)[0]
-    with autocast_off(x) if self.amp is None else torch.autocast(x.device.type, self.amp): z = self._answer((x,), self.speed is not None)
+    with autocast_off(x): z = self._answer((x,), self.speed is not None)
     check_logits(z)
     if z.ndim!=2: raise InputError(f"a view cache holds one row of logits per image, and the teacher returned {tuple(z.shape)}")
     if z.abs().max()>65504: raise InputError("the teacher's logits exceed float16's 65504: use it without a cache")
@@ -202,11 +222,13 @@ def _logits(self:ViewCache, idxs, views):
 @patch
 def _fill(self:ViewCache, idxs, views):
     "Compute these rows"
-    z,d = self._logits(idxs, views),self.z.device
-    i,v = idxs.to(d),views.to(d)
-    z = z.to(d, torch.float16)
-    self.z[i,v],self.sums[i,v],self._dirty = z,_sums(z),True
+    z = self._logits(idxs, views).to(self.z)
+    at = idxs.to(z.device),views.to(z.device)
+    self.z[at] = z
+    self.sums[at] = _sums(z)
+    self._dirty = True
 
+# %% ../nbs/24_views.ipynb #4899a736
 @patch
 def lookup(self:ViewCache,
     idxs:Tensor,  # which images, int64, (B,); 0..N-1
@@ -215,9 +237,9 @@ def lookup(self:ViewCache,
     "The teacher's logits for these views, computed where they are missing"
     i,v = idxs.to(self.z.device),views.to(self.z.device)
     if not self.complete:
-        new = self.sums[i,v]==0
+        new = (self.sums[i,v]==0).to(idxs.device)
         if 2*new.sum()>len(new): new[:] = True                   # mostly new: one shape for the network instead of many
-        if new.any(): self._fill(idxs[new.to(idxs.device)], views[new.to(idxs.device)])
+        if new.any(): self._fill(idxs[new], views[new])
     return self.z[i,v].to(idxs.device).float()
 
 # %% ../nbs/24_views.ipynb #5cf2696e
@@ -240,7 +262,7 @@ def build(self:ViewCache,
             self._fill(lo+rows//self.dl.n_views, rows%self.dl.n_views)
             if k%200==199: self.flush()
     finally: self.flush()
-    self.complete = bool(self.filled.all())
+    self._catch_up()
     return self
 
 # %% ../nbs/24_views.ipynb #d02f5995
@@ -249,16 +271,18 @@ def begin_fit(self:ViewCache,
     learn, # `Learner` that is about to train with this teacher
 ):
     "Refuse a loader, data or callbacks whose views the cache does not know"
-    bad = [type(o).__name__ for o in learn.cbs if isinstance(o, MixHandler)]
-    if bad: raise InputError(f"a view cache cannot serve {', '.join(bad)}, which makes images that are no view of one: use the teacher without a cache")
-    dl = _loader(learn.dls)
-    if (dl.pad,dl.flip)!=(self.dl.pad,self.dl.flip): raise InputError(f"the cache was made for pad={self.dl.pad}, flip={self.dl.flip}; the learner's loader has pad={dl.pad}, flip={dl.flip}")
-    if dl.dataset is not self.dl.dataset and _data_key(dl.dataset)!=_data_key(self.dl.dataset):
+    if bad := learn.cbs.filter(risinstance(MixHandler)):
+        _refuse(f"a view cache cannot serve {_types(bad)}, which makes images that are no view of one: leave it out")
+    dl,own = _loader(learn.dls),self.dl
+    if (dl.pad,dl.flip)!=(own.pad,own.flip):
+        raise InputError(f"the cache was made for pad={own.pad}, flip={own.flip}; the learner's loader has pad={dl.pad}, flip={dl.flip}")
+    if dl.dataset is not own.dataset and _data_key(dl.dataset)!=_data_key(own.dataset):
         raise InputError("the cache was made for other images or another normalisation than the learner's: make one for these data")
     self._look_again()
-    if not self.complete and self.folder is not None: self._take_over()             # what others have filled meanwhile
-    self.complete,self._asked = self.complete or bool(self.filled.all()),0
+    if not self.complete: self._catch_up()
+    self._asked = 0
 
+# %% ../nbs/24_views.ipynb #1ea76869
 @patch
 def on_batch(self:ViewCache,
     dl,      # loader that has just made the batch
@@ -275,9 +299,11 @@ def _compare(self:ViewCache, dl, x, *rest):
     "Raise unless `x` is the view that the loader says it is"
     want = self.dl.view_batch(dl.last_idxs, dl.last_views)[0]
     if rest or x.shape!=want.shape or not torch.allclose(x.as_subclass(Tensor).float(), want, atol=1e-2):
-        raise InputError("the images are not the views that the loader made (MixUp, cutout, random erasing or the like changed them): a view cache cannot serve them; use the teacher without a cache")
+        _refuse("the images are not the views that the loader made: "
+                "leave out what changed them (MixUp, cutout, random erasing or the like)")
     if self._rows is None: return                                    # nothing has been asked yet
     i,v = self._rows
     kept,now = self.lookup(i, v),self._logits(i, v)
-    if not (kept-now).abs().max()<=(.01 if self.amp is None else .1)*now.abs().max():   # float16 and another shape of the batch give a tenth of that
-        raise InputError("the teacher does not answer as the view cache says: it changes during the fit, or the cache is damaged; use the teacher without a cache")
+    few = .01 if self.amp is None else .1                            # float16 and another shape of the batch give a tenth of that
+    if not (kept-now).abs().max()<=few*now.abs().max():
+        _refuse("the teacher does not answer as the view cache says, it changes during the fit or the cache is damaged: make another cache")

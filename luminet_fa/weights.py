@@ -25,8 +25,7 @@ def _mappings(o, at=(), seen=None):
     if isinstance(o, nn.Module): o = o.state_dict()
     if isinstance(o, (list,tuple)): o = dict(enumerate(o))
     if not isinstance(o, Mapping): return
-    here = {str(k):v for k,v in o.items() if isinstance(v, Tensor)}
-    if here: yield '.'.join(at),here
+    if here := {str(k):v for k,v in o.items() if isinstance(v, Tensor)}: yield '.'.join(at),here
     if id(was) in seen: return                                               # what is in two places is looked into once
     seen[id(was)] = was
     for k,v in o.items(): yield from _mappings(v, (*at, str(k)), seen)
@@ -39,8 +38,11 @@ class _Blank:
 
 def _unmade(found):
     "What to do about a network that is a blank"
-    nets = [k for k,o in found.items() if isinstance(o, _Blank) and o.parts] if isinstance(found, Mapping) else []
-    return f". A network at {nets[0]!r} was left out: load_teacher(file, arch, weights_only=False) runs code to make it; {_then}" if nets else ''
+    if not isinstance(found, Mapping): return ''
+    for k,o in found.items():
+        if isinstance(o, _Blank) and o.parts:
+            return f". A network at {k!r} was left out: load_teacher(file, arch, weights_only=False) runs code to make it; {_then}"
+    return ''
 
 # %% ../nbs/01b_weights.ipynb #8747ebee
 def _parts(places):
@@ -57,14 +59,6 @@ def _is_count(k, o):
     "Is `o` a number that counts something, and no weight?"
     return k.rpartition('.')[2] in ('num_batches_tracked','total_ops','total_params','n_averaged') and o.numel()==1
 
-def _tree(names):
-    "`names` as mappings in mappings, one for each level"
-    tree = {}
-    for k in names:
-        at = tree
-        for p in k.split('.'): at = at.setdefault(p, {})
-    return tree
-
 def _by_level(sd):
     "`sd` split at the first level of its names"
     out = {}
@@ -75,31 +69,31 @@ def _by_level(sd):
 
 # %% ../nbs/01b_weights.ipynb #95ddcefd
 def _align(sd, own):
-    "`sd` without counts, and without single levels that are not in `own`, a tree of names, at their place"
-    if '' in sd: return sd                                                   # a tensor
-    parts = {h:p for h,p in _by_level(sd).items() if h in own or not ('' in p and _is_count(h, p['']))}
-    if len(parts)==1 and own and not parts.keys() & own.keys():
+    "`sd` without counts, and without single levels that are not in `own`, the network's tensors, at their place"
+    if '' in sd or '' in own: return sd                                      # a tensor
+    ours = _by_level(own)
+    parts = {h:p for h,p in _by_level(sd).items() if h in ours or not ('' in p and _is_count(h, p['']))}
+    if len(parts)==1 and ours and not parts.keys() & ours.keys():
         p, = parts.values()
         if '' not in p: return _align(p, own)
-    return {f'{h}.{k}' if k else h: o for h,p in parts.items() for k,o in _align(p, own.get(h, {})).items()}
+    return {f'{h}.{k}' if k else h: o for h,p in parts.items() for k,o in _align(p, ours.get(h, {})).items()}
 
 # %% ../nbs/01b_weights.ipynb #8824262c
 def _misfits(sd, own):
     "What of `sd` does not fit `own`, in a few words each"
-    yield from (f'{k} is missing' for k,o in own.items() if k not in sd and not _is_count(k, o))
-    yield from (f'{k} is unknown' for k in sd if k not in own)
-    other = {k:o for k,o in sd.items() if k in own and o.shape!=own[k].shape}
-    yield from (f'{k} has shape {tuple(o.shape)}, the network has {tuple(own[k].shape)}' for k,o in other.items())
-
-def _equal(a, b):
-    "Are the tensors that `a` and `b` both have equal?"
-    return all(torch.equal(a[k], b[k]) for k in a.keys() & b.keys())
+    for k in {**own, **sd}:
+        a,b = sd.get(k),own.get(k)
+        if b is None: yield f'{k} is unknown'
+        elif a is None and not _is_count(k, b): yield f'{k} is missing'
+        elif a is not None and a.shape!=b.shape: yield f'{k} has shape {tuple(a.shape)}, the network has {tuple(b.shape)}'
 
 def _fitting(places, own):
     "Those of `places` that fit `own`, without what equals an earlier one"
     fits = {}
     for at,sd in places.items():
-        if not any(_misfits(sd, own)) and not any(_equal(sd, o) for o in fits.values()): fits[at] = sd
+        sd = _align(sd, own)
+        equal = (all(torch.equal(sd[k], o[k]) for k in sd.keys() & o.keys()) for o in fits.values())
+        if not any(_misfits(sd, own)) and not any(equal): fits[at] = sd
     return fits
 
 # %% ../nbs/01b_weights.ipynb #36383a8e
@@ -113,11 +107,9 @@ def load_weights(
     own,places = model.state_dict(),dict(_mappings(weights))
     if not places: raise InputError(f"no weights found in {name}: it must hold a mapping of names to tensors, at any key")
     if key is not None: places = {key: _at(places, key, name)}
-    tree = _tree(own)
-    named = {at:_align(sd, tree) for at,sd in places.items()}
-    fits = _fitting(named, own) or _fitting({at:_align(sd, tree) for at,sd in _parts(places).items()}, own)
-    if not fits: raise InputError(_unlike(named, model, own, name)+_unmade(weights))
-    if len(fits)>1 or not fits.keys() & named.keys():
+    fits = _fitting(places, own) or _fitting(_parts(places), own)
+    if not fits: raise InputError(_unlike(places, model, own, name)+_unmade(weights))
+    if len(fits)>1 or not fits.keys() & places.keys():
         raise InputError(f"of the weights in {name} these fit a {type(model).__name__}: {', '.join(map(repr, fits))}. "
                          f"Name one: load_teacher(file, arch, key={[*fits][-1]!r}) reads it; {_then}")
     model.load_state_dict({**own, **[*fits.values()][0]})                    # counts that are missing stay
@@ -133,12 +125,13 @@ def _at(places, key, name):
     most = sorted(places, key=lambda at: -len(places[at]))[:5]
     raise InputError(f"{name} has no weights at {key!r}, it has them at {', '.join(map(repr, most))}")
 
-def _unlike(named, model, own, name):
+def _unlike(places, model, own, name):
     "An error about the mapping that is most like the network's"
+    named = {at:_align(sd, own) for at,sd in places.items()}
     at = max(named, key=lambda at: (len(named[at].keys() & own.keys()), len(named[at])))
     bad = [*_misfits(named[at], own)]
-    return (f"{name}{at and f', at {at!r},'} is of another architecture than {type(model).__name__}: {'; '.join(bad[:3])}"
-            + (f'; and {len(bad)-3} more' if len(bad)>3 else ''))
+    if len(bad)>3: bad[3:] = [f'and {len(bad)-3} more']
+    return f"{name}{at and f', at {at!r},'} is of another architecture than {type(model).__name__}: {'; '.join(bad)}"
 
 # %% ../nbs/01b_weights.ipynb #c52393ba
 def check_zip(
@@ -164,7 +157,7 @@ def read_weights(
 ):                          # mapping with the weights, or what the code made
     "What is in `file`, read without running it unless that is asked for"
     f = Path(file)
-    if f.exists() and not (f.is_file() or f.is_dir()): raise PathError(f"{f} is no regular file")
+    if f.exists() and not f.is_file() and not f.is_dir(): raise PathError(f"{f} is no regular file")
     try: f.open('rb').close()
     except OSError as e: raise PathError(f"{f} cannot be read: {e.strerror}") from None
     try:
@@ -179,4 +172,5 @@ def _unreadable(f, e, weights_only):
     if not weights_only: return f"{says}, or it needs what is not here ({e})"
     if f.suffix=='.safetensors' or not (is_zipfile(f) or isinstance(e, UnpicklingError)): return says
     return (f"{says}, or it holds what only code can make, such as a module or a Learner. If you trust its author, "
-            f"load_teacher(file, arch, weights_only=False) runs that code, as a program does with --trust; a callback takes the network that this returns")
+            "load_teacher(file, arch, weights_only=False) runs that code, as a program does with --trust; "
+            "a callback takes the network that this returns")
