@@ -18,8 +18,7 @@ from .teacher import InputMap, Teacher, check_teacher, load_teacher, match_class
 from .callback import DistillCallback, LumiNetCallback
 from .metrics import ExpectedCalibrationError, NegLogLikelihood, TeacherAgreement, TeacherKL, plot_reliability
 from .fold import fold_batchnorm
-from .picture import WatchDistill, plot_idea
-from .watch import *
+from .show import WatchDistill, plot_idea
 from .models.cifar import cifar_model, cifar_models
 from .models.imagenet import imagenet_model, input_map
 from .models.small import small_cnn, small_model

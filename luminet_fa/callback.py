@@ -8,7 +8,7 @@ __all__ = ['DistillCallback', 'LumiNetCallback']
 # %% ../nbs/03_callback.ipynb #c7dd01e4
 import re, warnings
 from contextlib import nullcontext
-import torch, matplotlib.pyplot as plt
+import torch
 from torch import Tensor
 from fastai.basics import *
 from fastai.callback.fp16 import MixedPrecision, AMPMode
@@ -16,7 +16,7 @@ from fastai.callback.mixup import MixHandler
 from fastai.callback.training import GradientAccumulation
 from .core import InputError, check_logits
 from .losses import LumiNetLoss
-from .perception import autocast_off
+from .perception import _are_probabilities, _floats, autocast_off
 from .teacher import as_teacher, check_classes, norm_stats
 
 # %% ../nbs/03_callback.ipynb #c36ed80e
@@ -53,7 +53,7 @@ class DistillCallback(_Tidy):
         speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile' or None, see Teacher
         weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
     ):
-        for n,o in (('ce_w', ce_w), ('kd_w', kd_w)):
+        for n,o in dict(ce_w=ce_w, kd_w=kd_w).items():
             if not 0<=o<float('inf'): raise InputError(f"{n} must be a finite number >= 0, got {o}")
         if not ce_w and not kd_w: raise InputError("ce_w and kd_w are both 0: nothing would be trained")
         _check_warmup(warmup)
@@ -74,8 +74,12 @@ def _check_warmup(w):
 @patch
 def _init_state(self:DistillCallback):
     "What a pickle does not hold"
-    self._teacher,self._z,self._sums,self._shared = None,None,{},[]
-    self._fresh,self._unchecked = True,True
+    self._teacher = None
+    self._z = None
+    self._sums = {}
+    self._shared = []
+    self._fresh = True
+    self._unchecked = True
 
 # %% ../nbs/03_callback.ipynb #5f973daa
 @patch
@@ -142,7 +146,8 @@ def after_fit(self:DistillCallback):
 @patch
 def _check_data(self:DistillCallback):
     "Do the data of student and teacher, as far as both are known, fit together?"
-    t,s = self._teacher,norm_stats(self.dls)
+    t = self._teacher
+    s = norm_stats(self.dls)
     if t.class_map is None: check_classes(getattr(self.dls, 'vocab', None), t.vocab)
     if t.tfm is None and s and t.stats and s!=t.stats:
         warnings.warn(f"the student's images are normalized with mean {s[0]} and std {s[1]}, the teacher's were with {t.stats[0]} and {t.stats[1]}: "
@@ -164,7 +169,8 @@ def before_train(self:DistillCallback):
     "Check what can be known without a batch, and start the epoch's means"
     self._sums = {}
     if not self._fresh: return
-    self._fresh,self.history = False,[]
+    self._fresh = False
+    self.history = []
     if torch.is_autocast_enabled(one_param(self.model).device.type) and torch.is_autocast_cache_enabled():
         raise InputError("autocast around a fit keeps the first cast of every weight, so nothing would be learnt: pass cache_enabled=False to torch.autocast")
     if self._teacher is None:
@@ -201,16 +207,18 @@ def before_batch(self:DistillCallback):
 @patch
 def _check_first(self:DistillCallback):
     "What the first batch shows before the student has seen it"
-    check_logits(self._z); _check_raw(self._z, 'teacher'); self._check_batch(self._z)
+    _check_raw(self._z, 'teacher')
+    self._check_batch(self._z)
     if self._unlabelled and self.ce_w: raise InputError("the batches have no labels: pass ce_w=0 to train on the teacher alone")
     if self._unlabelled and self.recorder.train_metrics: raise InputError("the batches have no labels, so train_metrics=True has nothing to measure with")
     theirs = {id(o) for o in self._teacher.module.buffers()}
     self._shared = [(k, o, o.clone()) for k,o in self.model.named_buffers() if id(o) in theirs]
 
 def _check_raw(z, name):
-    "Refuse rows of probabilities or of their logarithms"
+    "Refuse what is no logits, and rows of probabilities or of their logarithms"
+    check_logits(z, name)
     lse = z.float().logsumexp(1)
-    if (z>=0).all() and (z.float().sum(1)-1).abs().max()<1e-2: what = 'probabilities'
+    if _are_probabilities(z): what = 'probabilities'
     elif lse.abs().max()<1e-2: what = 'log-probabilities'
     elif (z>0).all() and (z<1).all(): what = 'numbers between 0 and 1, as after a sigmoid'
     else: return
@@ -226,12 +234,13 @@ def _check_batch(self:DistillCallback, z_t):
 def after_pred(self:DistillCallback):
     "On the first batch of a fit: do student and teacher fit together?"
     if not self._unchecked: return
-    z_s,z_t = self.pred,self._z
+    z_s = self.pred
+    z_t = self._z
     for k,o,was in self._shared:
         if torch.equal(o, was): continue
         o.copy_(was)
         raise InputError(f"teacher and student share {k}, which training changes: freeze that part with .eval() in every epoch (BnFreeze), or give the teacher a copy.deepcopy")
-    check_logits(z_s, 'student'); _check_raw(z_s, 'student')
+    _check_raw(z_s, 'student')
     if z_s.shape[1]!=z_t.shape[1]:
         raise InputError(f"the student has {z_s.shape[1]} classes and the teacher {z_t.shape[1]}: pass class_map, for each student class the teacher's index")
     if z_s.shape!=z_t.shape: raise InputError(f"the student's logits have shape {tuple(z_s.shape)}, the teacher's {tuple(z_t.shape)}: make them the same size")
@@ -250,7 +259,7 @@ def _check_targets(self:DistillCallback, z):
 @patch
 def after_loss(self:DistillCallback):
     "Compose: `ce_w` times the learner's loss plus `ramp*kd_w` times the distillation term"
-    z_s = self.pred if self.pred.dtype==torch.float64 else self.pred.float()
+    z_s = _floats(self.pred, 'the student must return')
     with autocast_off(z_s): kd = self._term(z_s)
     if self._unchecked: self._check_term(kd, z_s)
     total = self.ramp*self.kd_w*kd
@@ -260,7 +269,9 @@ def after_loss(self:DistillCallback):
         self._add('ce', ce)
         if self.ce_w: total = total+self.ce_w*ce
     self._add('kd', kd)
-    self.learn.loss_grad,self.learn.loss,self._z = total,total.clone(),None
+    self.learn.loss_grad = total
+    self.learn.loss = total.clone()
+    self._z = None
 
 @patch
 def _term(self:DistillCallback, z_s):
@@ -296,7 +307,7 @@ def after_train(self:DistillCallback):
 
 # %% ../nbs/03_callback.ipynb #1e98406c
 class LumiNetCallback(DistillCallback):
-    "Distil a teacher into the learner's model with LumiNet"
+    "Distill a teacher into the learner's model with LumiNet"
     def __init__(self,
         teacher,               # module, `Learner`, state dict or path: see load_teacher; or a Teacher
         alpha:float=33.,       # scale of the term (its square multiplies the KL), >0
@@ -322,23 +333,3 @@ def _check_batch(self:LumiNetCallback, z_t):
     n = z_t.numel()//z_t.shape[1]
     if n==1: raise InputError("a batch of one has nothing to compare with, and LumiNet's loss would be 0: use a larger batch size")
     if n<8: warnings.warn(f"batches of {n}: LumiNet's statistics over so few samples are mostly noise")
-
-# %% ../nbs/03_callback.ipynb #c166b132
-@patch
-def plot_distill(self:DistillCallback,
-    ax=None, # matplotlib axes; None makes a figure
-):           # the axes
-    "Plot the last fit's learner loss, distillation term and ramp by epoch"
-    if not getattr(self, 'history', None): raise InputError("nothing to plot: no epoch of training has finished")
-    if ax is None: ax = plt.subplots(figsize=(5,2.6))[1]
-    x = [h['epoch'] for h in self.history]
-    for k,c,m in (('ce_loss','#999999','o'), ('kd_loss','#009E73','s')):
-        if self.history[-1][k] is not None: ax.plot(x, [h[k] for h in self.history], c=c, marker=m, ms=3, label=k)
-    ax.fill_between(x, 0, [h['ramp'] for h in self.history], alpha=.12, color='#0072B2', transform=ax.get_xaxis_transform(), label='ramp', lw=0)
-    ax.set(xlabel='epoch', ylabel='mean over training batches', yscale='log')
-    names = getattr(self.learn.recorder, 'metric_names', ())
-    if 'agree' in names and len(self.learn.recorder.values)==len(x):   # TeacherAgreement is among the metrics
-        right = ax.twinx(); right.plot(x, [v[names.index('agree')-1] for v in self.learn.recorder.values], c='#D55E00', ls='--', label='agree (validation)')
-        right.set(ylim=(0,1), ylabel='agreement'); right.grid(False); right.legend(loc='center right')
-    ax.legend(loc='upper right')
-    return ax

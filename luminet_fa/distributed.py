@@ -16,10 +16,9 @@ from fastai.callback.progress import ProgressCallback
 from fastai.learner import AvgLoss, AvgMetric, Learner, Metric, noop
 from fastai.torch_core import find_bs, get_model, num_distrib, rank_distrib, to_detach
 from torch.nn.parallel import DistributedDataParallel
-from torchmetrics.utilities.distributed import gather_all_tensors
 from .core import InputError
 from .callback import DistillCallback
-from .metrics import ExpectedCalibrationError, _Mean
+from .metrics import _Mean
 
 # %% ../nbs/26_distributed.ipynb #99836b53
 def processes()->tuple: # (rank, world); (0, 1) where nobody launched several
@@ -87,10 +86,10 @@ def share_dls(
 
 # %% ../nbs/26_distributed.ipynb #cd0ffd91
 def _sum(x):
-    "Sum of a number over all processes"
+    "Sum of a number, or of a tensor of numbers, over all processes"
     t = torch.as_tensor(x, dtype=torch.float64).clone().to(_device())
     dist.all_reduce(t)
-    return t.item()
+    return t.cpu() if t.ndim else t.item()
 
 def _device():
     "Where the process group can exchange tensors"
@@ -101,9 +100,6 @@ def reduce_metric(
 ):
     "Make a metric that of the images of all processes"
     if isinstance(m, (AvgLoss, AvgMetric, _Mean)): m.total,m.count = _sum(m.total),int(_sum(m.count))
-    elif isinstance(m, ExpectedCalibrationError):
-        for k in ('confidences','accuracies'): setattr(m._tm, k, gather_all_tensors(torch.cat(getattr(m._tm, k))))
-        m._nan = bool(_sum(m._nan))
 
 # %% ../nbs/26_distributed.ipynb #4cf27306
 def _own(b, cpu=True, gather=True):

@@ -12,25 +12,18 @@ from dataclasses import dataclass
 from inspect import Signature, signature
 from torch import Tensor, nn
 from .core import InputError
-from .perception import _standardise, autocast_off, perception
+from .perception import _floats, _positive, _standardise, autocast_off, perception
 
 # %% ../nbs/01_losses.ipynb #3b3890a1
 def _pair(pred, teacher_pred):
     "Student and teacher logits in float32 (float64 stays), the teacher's detached"
-    for n,z in dict(pred=pred, teacher_pred=teacher_pred).items():
-        if not isinstance(z, Tensor) or not z.is_floating_point():
-            raise InputError(f"{n} must be floating-point logits, got {getattr(z, 'dtype', type(z).__name__)}; are these labels?")
+    z_s = _floats(pred, 'pred must be')
+    z_t = _floats(teacher_pred, 'teacher_pred must be').detach()
     if pred.shape!=teacher_pred.shape:
         raise InputError(f"pred {tuple(pred.shape)} and teacher_pred {tuple(teacher_pred.shape)} must have the same shape; map the teacher's classes first")
     if pred.ndim<2 or pred.numel()==0: raise InputError(f"logits must be (B,C) or (B,C,...) and not empty, got {tuple(pred.shape)}")
-    dt = torch.float64 if torch.float64 in (pred.dtype,teacher_pred.dtype) else torch.float32
-    return pred.to(dt),teacher_pred.detach().to(dt)
-
-# %% ../nbs/01_losses.ipynb #cfe166ab
-def _positive(**kw):
-    "Raise unless every value is above 0 and finite"
-    for k,v in kw.items():
-        if not 0<v<float('inf'): raise InputError(f"{k} must be {'finite' if v>0 else 'positive'}, got {v}")
+    dt = torch.promote_types(z_s.dtype, z_t.dtype)
+    return z_s.to(dt),z_t.to(dt)
 
 # %% ../nbs/01_losses.ipynb #fe2e4203
 def _kl(a_s, a_t, scale):
@@ -65,7 +58,7 @@ def kd_loss(
 
 # %% ../nbs/01_losses.ipynb #3d1f9c95
 def _zscore(z):
-    "Standardise each position of `z` over its classes: unbiased standard deviation, 1e-7 added to it"
+    "Standardize each position of `z` over its classes: unbiased standard deviation, 1e-7 added to it"
     std,mean = torch.std_mean(z, 1, keepdim=True)
     return (z-mean)/(std+1e-7)
 
@@ -79,7 +72,7 @@ def lskd_loss(
     teacher_pred:Tensor, # teacher logits, same shape; gets no gradient
     T:float=2.,          # temperature in standard deviations, >0
 )->Tensor:               # scalar, float32 (float64 stays), >=0; nats times T**2
-    "Logit standardisation KD: `kd_loss` of logits standardised over the classes"
+    "Logit standardization KD: `kd_loss` of logits standardized over the classes"
     _positive(T=T)
     z_s,z_t = _pair(pred, teacher_pred)
     _needs_classes(z_s, 'lskd_loss')
@@ -129,16 +122,16 @@ class DistillLoss(nn.Module):
     def __init_subclass__(cls):
         arguments = signature(cls.func).parameters.values()
         cls.needs_targ = 'targ' in [p.name for p in arguments]
-        settings = [p for p in arguments if p.default is not p.empty]
-        cls.defaults,cls.__signature__ = {p.name:p.default for p in settings},Signature(settings)
+        cls.__signature__ = Signature([p for p in arguments if p.default is not p.empty])
     def __init__(self, *args, **kw):
         super().__init__()
-        given = type(self).__signature__.bind(*args, **kw).arguments
-        for k,v in {**self.defaults, **given}.items(): setattr(self, k, v)
+        given = self.__signature__.bind(*args, **kw)
+        given.apply_defaults()
+        for k,v in given.arguments.items(): setattr(self, k, v)
         _positive(**{k:v for k,v in self.hypers().items() if k in ('T','eps') or (k=='alpha' and not self.needs_targ)})
     def hypers(self)->dict: # name -> number
         "Each setting's present value"
-        return {k:getattr(self, k) for k in self.defaults}
+        return {k:getattr(self, k) for k in self.__signature__.parameters}
     def extra_repr(self):
         "What `print` shows in the brackets"
         return ', '.join(f'{k}={v}' for k,v in self.hypers().items())

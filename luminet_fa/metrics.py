@@ -12,9 +12,9 @@ from torch import Tensor, nn
 import matplotlib.pyplot as plt
 from fastcore.basics import patch
 from fastai.learner import Learner, Metric
-from torchmetrics.classification import MulticlassCalibrationError
 from .core import InputError, check_labels
-from .teacher import Teacher, as_teacher
+from .perception import _are_probabilities, _floats, _positive
+from .teacher import as_teacher
 
 # %% ../nbs/04_metrics.ipynb #5de4d4ba
 def _logits(
@@ -22,11 +22,9 @@ def _logits(
     who:str='preds',  # what the error calls it
 )->Tensor:            # plain tensor without gradient, float32 (float64 stays), z's shape
     "Check that `z` has a class axis, and take it out of autograd and half precision"
-    if not isinstance(z, Tensor): raise InputError(f"{who} must be one tensor of logits (B,C,...), got {type(z).__name__}")
+    x = _floats(z, f'{who} must be')
     if z.ndim<2 or z.shape[1]<2: raise InputError(f"{who} must be (B,C,...) with at least 2 classes, got shape {tuple(z.shape)}")
-    if not z.is_floating_point(): raise InputError(f"{who} must be floating-point logits, got {z.dtype}: were labels passed instead?")
-    z = z.detach().as_subclass(Tensor)
-    return z if z.dtype==torch.float64 else z.float()
+    return x.detach().as_subclass(Tensor)
 
 # %% ../nbs/04_metrics.ipynb #ccec7ffa
 def _flat(
@@ -37,7 +35,8 @@ def _flat(
     "Predictions and labels of a batch, one row a sample or position"
     z = _logits(z)
     y = check_labels(y, z)
-    z,y = z.movedim(1,-1).reshape(-1, z.shape[1]),y.reshape(-1).long()
+    z = z.movedim(1,-1).flatten(0, -2)
+    y = y.flatten().long()
     if ignore_index is not None: z,y = z[y!=ignore_index],y[y!=ignore_index]
     if len(y) and not 0<=y.min()<=y.max()<z.shape[1]:
         raise InputError(f"labels must be in 0..{z.shape[1]-1}, got {y.min()}..{y.max()}; is one of them `ignore_index`?")
@@ -49,7 +48,8 @@ class _Mean(Metric):
     def __init__(self): self.reset()
     def reset(self):
         "Forget all batches"
-        self.total,self.count = 0.,0
+        self.total = 0.
+        self.count = 0
     def _add(self, v): self.total,self.count = self.total+v.sum().item(),self.count+v.numel()
     @property
     def value(self):
@@ -74,14 +74,27 @@ class NegLogLikelihood(_Mean):
 # %% ../nbs/04_metrics.ipynb #41c9f9a7
 def _probs(
     p:Tensor,          # logits or probabilities, (N,C)
-    logits:bool=None,  # None: probabilities if every row is in [0,1] and sums to 1 within 0.01
+    logits:bool=None,  # None: probabilities if every row is positive and sums to 1 within 0.01
 )->Tensor:             # probabilities, (N,C)
     "Softmax of `p`, unless it already is one"
-    simplex = bool(((p>=0)&(p<=1)).all() and ((p.sum(1)-1).abs()<.01).all())
+    simplex = _are_probabilities(p)
     if logits is False and not simplex: raise InputError(f"preds are not probabilities: rows must be in [0,1] and sum to 1, got {p.min():.3g}..{p.max():.3g}")
     return p if simplex and not logits else p.softmax(1)
 
 # %% ../nbs/04_metrics.ipynb #49ae8486
+def _edges(n_bins):
+    "Edges of `n_bins` bins of equal width over [0,1]"
+    if not n_bins>=1: raise InputError(f"n_bins must be at least 1, got {n_bins}")
+    return torch.linspace(0, 1, n_bins+1)
+
+def _binned(p, y, edges):
+    "Confidence of the top class of each row of `p`, whether it is right, and its bin; on the CPU"
+    conf,top = p.max(1)
+    conf = conf.float().cpu()
+    hit = (top==y).cpu()
+    bins = torch.bucketize(conf, edges, right=True)-1
+    return conf.double(),hit.double(),bins.clamp(0, len(edges)-2)
+
 def reliability_bins(
     preds:Tensor,      # probabilities (as `get_preds` gives them) or logits, (B,C,...)
     targs:Tensor,      # labels, integers in 0..C-1, (B,...)
@@ -89,34 +102,34 @@ def reliability_bins(
     logits:bool=None,  # what `preds` are; None looks: rows that are in [0,1] and sum to 1 are probabilities
 )->tuple:              # edges (n_bins+1,), mean confidence, accuracy (n_bins,; 0 in an empty bin), counts (n_bins,), on the CPU
     "Confidence, accuracy and count of the top class in bins of equal width"
-    if not n_bins>=1: raise InputError(f"n_bins must be at least 1, got {n_bins}")
+    edges = _edges(n_bins)
     p,y = _flat(preds, targs)
     if not len(y): raise InputError("reliability needs at least one sample, got none")
-    conf,top = _probs(p, logits).max(1)
-    conf,hit,edges = conf.float().cpu(),(top==y).cpu(),torch.linspace(0, 1, n_bins+1)
-    i = torch.bucketize(conf, edges, right=True).sub(1).clamp(0, n_bins-1)
+    *values,i = _binned(_probs(p, logits), y, edges)
     n = torch.bincount(i, minlength=n_bins)
-    mean = lambda v: torch.zeros(n_bins, dtype=torch.float64).index_add(0, i, v.double())/n.clamp(min=1)
-    return edges,mean(conf),mean(hit),n
+    conf,acc = [torch.bincount(i, v, n_bins)/n.clamp(min=1) for v in values]
+    return edges,conf,acc,n
 
 # %% ../nbs/04_metrics.ipynb #024d12c4
-class ExpectedCalibrationError(Metric):
+class ExpectedCalibrationError(_Mean):
     "Mean gap between confidence and accuracy of the top class, in [0,1], as column `ece`"
     name = 'ece'
     def __init__(self,
         n_bins:int=15,         # bins of equal width over [0,1], >=1; results for different numbers do not compare
         ignore_index:int=None, # label of positions to leave out, such as 255 for void pixels
     ):
-        if not n_bins>=1: raise InputError(f"n_bins must be at least 1, got {n_bins}")
-        self.n_bins,self.ignore_index = n_bins,ignore_index
-        self.reset()
-    def __getstate__(self): return {**self.__dict__, '_tm':None}
+        self.n_bins = n_bins
+        self.ignore_index = ignore_index
+        _edges(n_bins)   # refuses none
+        super().__init__()
+    def __getstate__(self): return {**self.__dict__, 'total':0., 'count':0}
 
 # %% ../nbs/04_metrics.ipynb #d152382c
 @patch
 def reset(self:ExpectedCalibrationError):
     "Forget all batches"
-    self._tm,self._nan = None,False
+    self.total = torch.zeros(self.n_bins, dtype=torch.float64)
+    self.count = 0
 
 # %% ../nbs/04_metrics.ipynb #7b34330a
 @patch
@@ -125,21 +138,19 @@ def accumulate(self:ExpectedCalibrationError,
 ):
     "Add a batch"
     z,y = _flat(learn.pred, learn.yb[0], self.ignore_index)
-    if self._tm is None:
-        self._tm = MulticlassCalibrationError(z.shape[1], n_bins=self.n_bins, norm='l1', validate_args=False, sync_on_compute=False).to(z.device)
-    p = z.softmax(1).clamp(max=1-2**-24)
-    self._nan = self._nan or bool(p.isnan().any())
-    if len(y): self._tm.update(p, y)
+    conf,hit,i = _binned(z.softmax(1), y, _edges(self.n_bins))
+    self.total = self.total+torch.bincount(i, conf-hit, self.n_bins)
+    self.count += len(y)
 
 # %% ../nbs/04_metrics.ipynb #5d76356f
 @patch(as_prop=True)
 def value(self:ExpectedCalibrationError):
     "The error so far, a Python float; None before the first sample, nan after a nan"
-    if self._nan: return float('nan')
-    return self._tm.compute().item() if self._tm is not None and self._tm.confidences else None
+    return self.total.abs().sum().item()/self.count if self.count else None
 
 # %% ../nbs/04_metrics.ipynb #3e823e3e
-_colors,_markers = ['#0072B2','#D55E00','#009E73','#CC79A7','#E69F00','#999999'],'osD^vP'   # Okabe and Ito, safe for colour-blind readers
+_colors = ['#0072B2','#D55E00','#009E73','#CC79A7','#E69F00','#999999']
+_markers = 'osD^vP'   # Okabe and Ito, safe for colorblind readers
 
 # %% ../nbs/04_metrics.ipynb #29abc86c
 def plot_reliability(
@@ -148,19 +159,20 @@ def plot_reliability(
     ax:plt.Axes=None,     # where to draw, several calls share one; None makes a figure
     label:str=None,       # name in the legend; the error is appended
     n_bins:int=15,        # bins of equal width
-    color:str=None,       # any matplotlib colour; None takes the next of a colour-blind safe list
+    color:str=None,       # any matplotlib color; None takes the next of a colorblind-safe list
     logits:bool=None,     # see reliability_bins
 )->plt.Axes:
-    "Reliability diagram: accuracy over confidence per bin, larger points for fuller bins"
+    "Draw a reliability diagram: accuracy over confidence per bin, larger points for fuller bins"
     _,conf,acc,n = reliability_bins(preds, targs, n_bins, logits)
-    ece,size,keep = ((conf-acc).abs()*n).sum()/n.sum(),20+180*n/n.max(),n>0
+    conf,acc,n = [o[n>0] for o in (conf,acc,n)]
+    ece = ((conf-acc).abs()*n).sum()/n.sum()
     ax = plt.subplots(figsize=(4,4))[1] if ax is None else ax
     i = len(ax.get_legend_handles_labels()[1])
     if not i: ax.plot([0,1], [0,1], ls=':', c='.4', lw=1)
-    c,conf,acc = color or _colors[i%6],conf[keep],acc[keep]
-    ax.vlines(conf, torch.minimum(conf, acc), torch.maximum(conf, acc), color=c, alpha=.3, lw=4, zorder=1)
+    c = color or _colors[i%6]
+    ax.vlines(conf, conf, acc, color=c, alpha=.3, lw=4, zorder=1)
     ax.plot(conf, acc, c=c, lw=.8, alpha=.6)
-    ax.scatter(conf, acc, s=size[keep], c=c, marker=_markers[i%6], alpha=.8, zorder=3, label=f"{label+': ' if label else ''}ECE {ece:.3f}")
+    ax.scatter(conf, acc, s=20+180*n/n.max(), c=c, marker=_markers[i%6], alpha=.8, zorder=3, label=f"{label+': ' if label else ''}ECE {ece:.3f}")
     ax.set(xlabel='confidence of the top class', ylabel='share right', xlim=(-.03,1.03), ylim=(-.03,1.03), aspect='equal')
     for h in ax.legend(loc='upper left').legend_handles: h.set_sizes([40])
     return ax
@@ -176,6 +188,8 @@ class TeacherMetric(_Mean):
         super().__init__()
         self.set_teacher(teacher, class_map, teacher_tfm)
     def __getstate__(self): return {k:v for k,v in self.__dict__.items() if k!='teacher'}
+    def _forget(self):
+        if hasattr(self, 'teacher'): self.teacher.forget()
 
 # %% ../nbs/04_metrics.ipynb #edee5a30
 @patch
@@ -209,15 +223,15 @@ def accumulate(self:TeacherMetric,
 @patch
 def reset(self:TeacherMetric):
     "Forget all batches"
-    self.total,self.count = 0.,0
-    if hasattr(self, 'teacher'): self.teacher.forget()
+    self._forget()
+    _Mean.reset(self)
 
 # %% ../nbs/04_metrics.ipynb #8c62fa46
 @patch(as_prop=True)
 def value(self:TeacherMetric):
     "The mean so far, a Python float; None before the first sample. Lets go of the batch"
-    if hasattr(self, 'teacher'): self.teacher.forget()
-    return self.total/self.count if self.count else None
+    self._forget()
+    return _Mean.value.fget(self)
 
 # %% ../nbs/04_metrics.ipynb #04def681
 @patch
@@ -249,7 +263,7 @@ class TeacherKL(TeacherMetric):
         class_map=None,    # see TeacherMetric
         teacher_tfm=None,  # see TeacherMetric
     ):
-        if not T>0: raise InputError(f"T must be positive, got {T}")
+        _positive(T=T)
         super().__init__(teacher, class_map, teacher_tfm)
         self.T = T
 

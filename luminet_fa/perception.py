@@ -38,14 +38,13 @@ class _AllReduceSum(torch.autograd.Function):
 # %% ../nbs/00_perception.ipynb #5ae16e4d
 def _sync_perception(z, eps, all_sum=_AllReduceSum.apply):
     "Perception of `z` with the statistics of all processes; `all_sum` adds a 1-d tensor over them"
-    dims,C = [d for d in range(z.ndim) if d!=1], z.shape[1]
-    x = z.double()
-    n = x.new_full((1,), z.numel()//C)
-    s,sq,n = all_sum(torch.cat([x.sum(dims), x.square().sum(dims), n])).split([C,C,1])
+    x = z.double().movedim(1, -1)
+    rows = x.flatten(0, -2)
+    sums = torch.stack([rows.sum(0), rows.square().sum(0), torch.full_like(rows[0], len(rows))])
+    s,sq,n = all_sum(sums.flatten()).view(3, -1)
     mean = s/n
     var = (sq/n-mean*mean).clamp(min=0)
-    view = [1,C]+[1]*(z.ndim-2)
-    return ((x-mean.view(view))*(var+eps).rsqrt().view(view)).to(z.dtype)
+    return ((x-mean)*(var+eps).rsqrt()).movedim(-1, 1).to(z.dtype)
 
 # %% ../nbs/00_perception.ipynb #326151dd
 def _world_size():
@@ -60,16 +59,30 @@ def _standardise(z, eps, sync=False, gain=1.):
     weight = None if gain==1. else z.new_full((z.shape[1],), gain)
     return F.batch_norm(z, None, None, weight, training=True, eps=eps)
 
+# %% ../nbs/00_perception.ipynb #687d8dc7
+def _floats(z, who):
+    "`z` in float32 (float64 stays), or an error that begins with `who`"
+    if not isinstance(z, Tensor) or not z.is_floating_point():
+        raise InputError(f"{who} floating-point logits, got {getattr(z, 'dtype', type(z).__name__)}; are these labels?")
+    return z if z.dtype==torch.float64 else z.float()
+
+def _are_probabilities(z):
+    "Is every row of `z` a distribution over the classes?"
+    return bool((z>=0).all() and (z.float().sum(1)-1).abs().max()<.01)
+
+def _positive(**kw):
+    "Raise unless every value is above 0 and finite"
+    for k,v in kw.items():
+        if not 0<v<float('inf'): raise InputError(f"{k} must be {'finite' if v>0 else 'positive'}, got {v}")
+
 # %% ../nbs/00_perception.ipynb #c6eae5d5
 def perception(
     z:Tensor,        # raw logits, floating point, (B,C) or dense (B,C,L), (B,C,H,W); classes in dimension 1
     eps:float=1e-5,  # added to the variance, in units of z**2, >0
     sync:bool=False, # statistics over all processes of the default group? same as False in a single process
 )->Tensor:           # float32 (float64 stays), z's shape; each class has mean 0 and biased variance about 1 over the batch
-    "Standardise each class of `z` over the batch"
-    if not isinstance(z, Tensor) or not z.is_floating_point():
-        raise InputError(f"perception needs floating-point logits, got {getattr(z, 'dtype', type(z).__name__)}; are these labels?")
+    "Standardize each class of `z` over the batch"
+    x = _floats(z, 'perception needs')
     if z.ndim<2: raise InputError(f"perception needs logits of shape (B,C) or (B,C,...), got {tuple(z.shape)}; add the missing dimension")
-    if not eps>0: raise InputError(f"eps must be positive, got {eps}")
-    with autocast_off(z):
-        return _standardise(z if z.dtype==torch.float64 else z.float(), eps, sync)
+    _positive(eps=eps)
+    with autocast_off(z): return _standardise(x, eps, sync)

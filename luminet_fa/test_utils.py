@@ -13,6 +13,7 @@ import numpy as np, torch
 from torch import nn
 from fastai.basics import *
 from fastai.callback.all import *
+from scipy.special import log_softmax
 from .core import on_cpu
 
 # %% ../nbs/90_test_utils.ipynb #1671dc04
@@ -22,14 +23,13 @@ if os.environ.get('IN_TEST'): torch.set_num_threads(1)    # nbdev_test sets IN_T
 def toy_images(
     n:int=256,       # number of images, >0
     c:int=4,         # classes, >=2
-    noise:float=2.5, # standard deviation of the noise; the patterns have 1
     seed:int=0,      # of the noise and the labels; the patterns are always the same
 )->tuple:            # images, float32, (n,3,8,8); labels, int64, (n,)
-    "`n` noisy copies of `c` fixed patterns"
+    "`n` copies of `c` fixed patterns of standard deviation 1 under noise of 2.5"
     pat = torch.randn(c, 3, 8, 8, generator=torch.Generator().manual_seed(99))
     g = torch.Generator().manual_seed(seed)
     y = torch.randint(0, c, (n,), generator=g)
-    return pat[y]+noise*torch.randn(n, 3, 8, 8, generator=g), y
+    return pat[y]+2.5*torch.randn(n, 3, 8, 8, generator=g), y
 
 # %% ../nbs/90_test_utils.ipynb #b7b08716
 class _Items(list):
@@ -44,13 +44,13 @@ def toy_dls(
     n:int=128,     # training images; half as many for validation
     c:int=4,       # classes
     labels:bool=True, # False leaves the targets out of the training batches
-    **kwargs,      # for toy_images
 )->DataLoaders:    # with `vocab` and `c`
     "fastai `DataLoaders` over `toy_images`"
-    def items(n, seed, lab): return _Items(o if lab else o[:1] for o in zip(*toy_images(n, c, seed=seed, **kwargs)))
-    dls = DataLoaders(DataLoader(items(n, 1, labels), bs=bs, shuffle=True, drop_last=True, num_workers=0),
-                      DataLoader(items(n//2, 2, True), bs=bs, num_workers=0), device='cpu')
-    dls.c,dls.vocab,dls.n_inp = c,[f'class{i}' for i in range(c)],1
+    def items(n, seed, lab): return _Items(o if lab else o[:1] for o in zip(*toy_images(n, c, seed)))
+    dls = DataLoaders.from_dsets(items(n, 1, labels), items(n//2, 2, True), bs=bs, num_workers=0, device='cpu', dl_type=DataLoader)
+    dls.c = c
+    dls.vocab = [f'class{i}' for i in range(c)]
+    dls.n_inp = 1
     return dls
 
 # %% ../nbs/90_test_utils.ipynb #90c1fa02
@@ -58,13 +58,15 @@ def tiny_cifar(
     path,        # folder to make
     n:int=4,     # training images of each class, >=1
     n_test:int=100, # test images, at most one of each class
-    c:int=100,   # classes
 )->Path:         # the folder
     "A stand-in for CIFAR-100 as cifar100-train.npz and cifar100-test.npz"
-    rng,path = np.random.RandomState(0),Path(path); path.mkdir(parents=True, exist_ok=True)
-    for s,y in (('train', np.repeat(np.arange(c), n)), ('test', np.arange(c)[:n_test])):
-        x = (y[:,None,None,None]*2+rng.randint(0, 20, (len(y),32,32,3))).astype(np.uint8)
-        np.savez(path/f'cifar100-{s}.npz', x=x, y=y.astype(np.uint8))
+    rng = np.random.RandomState(0)
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    classes = np.arange(100, dtype=np.uint8)
+    for s,y in dict(train=classes.repeat(n), test=classes[:n_test]).items():
+        x = y.reshape(-1,1,1,1)*2+rng.randint(0, 20, (len(y),32,32,3))
+        np.savez(path/f'cifar100-{s}.npz', x=x.astype(np.uint8), y=y)
     return path
 
 # %% ../nbs/90_test_utils.ipynb #7733c28e
@@ -86,11 +88,9 @@ def toy_teacher(
     width:int=32, # channels
     c:int=4,      # classes
     epochs:int=3, # one-cycle epochs on 512 toy images
-    dense=False,  # see toy_model; a dense one stays untrained
 )->nn.Module:     # trained, left in train mode as users leave theirs
-    "A trained toy network to distil from"
-    m = toy_model(width, c, dense)
-    if dense: return m
+    "A trained toy network to distill from"
+    m = toy_model(width, c)
     with torch.random.fork_rng():
         torch.manual_seed(7)
         learn = Learner(toy_dls(32, 512, c), m, CrossEntropyLossFlat())
@@ -112,7 +112,7 @@ def toy_learner(
     if model is None: model = toy_model(4, dls.c)
     learn = Learner(dls, model, CrossEntropyLossFlat(), path=Path(tempfile.mkdtemp()), **kwargs)
     learn.logger = noop
-    return learn.remove_cbs(learn.cbs.filter(lambda cb: type(cb).__name__=='ProgressCallback'))
+    return learn.remove_cb(ProgressCallback)
 
 # %% ../nbs/90_test_utils.ipynb #a16cffca
 class SpyCallback(Callback):
@@ -121,7 +121,9 @@ class SpyCallback(Callback):
         order:int=100, # where among the callbacks of an event to look
         **fs,          # event name -> function of the learner
     ):
-        self.order,self.fs,self.seen = order,fs,Counter()
+        self.order = order
+        self.fs = fs
+        self.seen = Counter()
     def __call__(self, event_name):
         if self.learn is None: return
         self.seen[(event_name, bool(self.learn.training))] += 1
@@ -154,7 +156,8 @@ def kept_mb(
     bf16:bool=True,# under autocast to bfloat16?
 )->float:          # in 10**6 bytes, weights apart
     "What the forward pass of a training step keeps for the backward pass"
-    own,seen = {p.data_ptr() for p in m.parameters()},{}
+    own = {p.data_ptr() for p in m.parameters()}
+    seen = {}
     def pack(t): seen[t.data_ptr()] = t.untyped_storage().nbytes(); return t
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), torch.autocast('cpu', torch.bfloat16, enabled=bf16, cache_enabled=False):
         m(x).float().logsumexp(1).sum()
@@ -182,7 +185,7 @@ def np_luminet(
     "LumiNet's distillation term in float64 numpy"
     def log_p(z):
         z = np.asarray(on_cpu(z), dtype=np.float64)
-        h = (z-z.mean(0))/np.sqrt(((z-z.mean(0))**2).mean(0)+eps)/T
-        return h-np.log(np.exp(h-h.max(1, keepdims=True)).sum(1, keepdims=True))-h.max(1, keepdims=True)
-    s,t = log_p(z_s),log_p(z_t)
+        return log_softmax((z-z.mean(0))/np.sqrt(z.var(0)+eps)/T, 1)
+    s = log_p(z_s)
+    t = log_p(z_t)
     return float(alpha**2*(np.exp(t)*(t-s)).sum(1).mean())

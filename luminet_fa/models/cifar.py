@@ -31,11 +31,18 @@ def conv(
 def conv_bn(
     ni:int,   # channels in
     nf:int,   # channels out
-    *args,    # `ks`, `stride` of `conv`
-    **kwargs, # `groups` of `conv`
+    *args,    # `ks`, `stride`, `groups` of `conv`
+    **kwargs, # `groups`, `bias` of `conv`
 )->list:      # [convolution, BatchNorm]
     "A convolution and its BatchNorm"
     return [conv(ni, nf, *args, **kwargs), nn.BatchNorm2d(nf)]
+
+def conv_relu(
+    *args,    # as for `conv_bn`
+    **kwargs, # as for `conv_bn`
+)->list:      # [convolution, BatchNorm, ReLU]
+    "A convolution, its BatchNorm and a ReLU"
+    return [*conv_bn(*args, **kwargs), nn.ReLU()]
 
 # %% ../../nbs/10_models.cifar.ipynb #a3a756e9
 def stage(
@@ -49,64 +56,112 @@ def stage(
     "`n` blocks in a row; only the first changes width and size"
     return nn.Sequential(*[block(nf if i else ni, nf, 1 if i else stride, **kwargs) for i in range(n)])
 
+# %% ../../nbs/10_models.cifar.ipynb #2cacb85a
+def layers(
+    block:type,   # as in `stage`
+    chans:tuple,  # channels before the first stage and after each
+    ns:tuple,     # blocks of each stage
+    stride:int=1, # of the first stage; the others halve the size
+)->dict:          # `layer1`, `layer2`, ...: a stage each
+    "Stages in a row, by their names"
+    each = zip(chans[:-1], chans[1:], ns, strict=True)
+    return {f'layer{i+1}': stage(block, ni, nf, n, 2 if i else stride) for i,(ni,nf,n) in enumerate(each)}
+
+def numbered(
+    i:int,   # number in the names
+    *args,   # as for `conv_bn`
+)->dict:     # `conv1`, `bn1`, `relu1`, or another number
+    "A convolution, its BatchNorm and a ReLU, by their names"
+    return {f'{k}{i}': m for k,m in zip(('conv','bn','relu'), conv_relu(*args))}
+
+# %% ../../nbs/10_models.cifar.ipynb #13784e67
+class Convs(nn.Module):
+    "Convolutions with their BatchNorms under the names `conv1`, `bn1`, `conv2`, ..."
+    def __init__(self, *convs): # arguments of `conv_bn`, a tuple for each
+        super().__init__()
+        for i,args in enumerate(convs, 1):
+            for k,m in zip(('conv','bn'), conv_bn(*args)): self.add_module(f'{k}{i}', m)
+
+    def step(self, i, x): # number of a convolution, features
+        "`x` through one convolution and its BatchNorm"
+        return getattr(self, f'bn{i}')(getattr(self, f'conv{i}')(x))
+
 # %% ../../nbs/10_models.cifar.ipynb #e9934f94
 def init_he(
     m:nn.Module, # anything; only convolutions are changed
 ):
-    "He initialisation (normal, fan-out), biases to zero"
+    "Draw convolutions by He (normal, fan-out), and set their biases to zero"
     if not isinstance(m, nn.Conv2d): return
     nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
     if m.bias is not None: nn.init.zeros_(m.bias)
 
-# %% ../../nbs/10_models.cifar.ipynb #55d15baf
-class BasicBlock(nn.Module):
-    "Two 3x3 convolutions beside an identity, or beside a 1x1 convolution where the shape changes"
-    def __init__(self, ni, nf, stride=1): # channels in, out; 2 halves the size
+# %% ../../nbs/10_models.cifar.ipynb #d2bf07eb
+class ConvNet(nn.Module):
+    "Named parts in a row, a mean over positions, and a last part that makes the logits"
+    he = True # He initialization?
+    def __init__(self, **parts): # name -> module, in their order
         super().__init__()
-        self.conv1,self.bn1 = conv_bn(ni, nf, 3, stride)
-        self.conv2,self.bn2 = conv_bn(nf, nf)
-        self.downsample = nn.Identity() if stride==1 and ni==nf else nn.Sequential(*conv_bn(ni, nf, 1, stride))
+        for k,m in parts.items(): self.add_module(k, m)
+        *self.body,self.head = parts
+        if self.he: self.apply(init_he)
+
+    def forward(self,
+        x:Tensor, # normalized images, float, (B,3,H,W)
+    )->Tensor:    # logits, (B,n_out)
+        "Logits of `x`"
+        for k in self.body: x = getattr(self, k)(x)
+        return getattr(self, self.head)(x.mean((2,3)))
+
+# %% ../../nbs/10_models.cifar.ipynb #74c04924
+class Residual(Convs):
+    "Convolutions with a ReLU between them, beside an identity or, where the shape changes, a 1x1 convolution"
+    def __init__(self, side, ni, nf, stride, *convs): # name of what is beside them; channels in, out; stride; as for `Convs`
+        super().__init__(*convs)
+        self.n = len(convs)
+        self.side = side
+        self.add_module(side, nn.Identity() if stride==1 and ni==nf else nn.Sequential(*conv_bn(ni, nf, 1, stride)))
 
     def forward(self, x): # (B,ni,H,W)
         "(B,nf,H/stride,W/stride)"
-        out = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(out + self.downsample(x))
+        out = self.step(1, x)
+        for i in range(2, self.n+1): out = self.step(i, F.relu(out))
+        return F.relu(out + getattr(self, self.side)(x))
+
+# %% ../../nbs/10_models.cifar.ipynb #1045fc53
+def blocks_a_stage(
+    depth:int, # layers with weights
+    other:int, # how many of them are outside the blocks
+)->int:        # blocks of two layers in each of three stages
+    "Share out the layers of a network, or an error"
+    if depth<6+other or (depth-other)%6: raise InputError(f"depth must be 6n+{other} ({6+other}, {12+other}, {18+other}, ...), got {depth}")
+    return (depth-other)//6
+
+# %% ../../nbs/10_models.cifar.ipynb #55d15baf
+class BasicBlock(Residual):
+    "Two 3x3 convolutions beside an identity, or beside a 1x1 convolution where the shape changes"
+    def __init__(self, ni, nf, stride=1): # channels in, out; 2 halves the size
+        super().__init__('downsample', ni, nf, stride, (ni, nf, 3, stride), (nf, nf))
 
 # %% ../../nbs/10_models.cifar.ipynb #01e67e9c
-class CifarResNet(nn.Module):
+class CifarResNet(ConvNet):
     "ResNet for 32x32 images: three stages of basic blocks"
     def __init__(self,
         n_out:int=100,                       # classes, one logit each, >=1
         depth:int=20,                        # layers with weights, 6n+2: 8, 14, 20, ...
         widths:tuple[int,...]=(16,16,32,64), # channels of the stem and of the three stages
     ):
-        super().__init__()
-        if depth<8 or (depth-2)%6: raise InputError(f"depth must be 6n+2 (8, 14, 20, ...), got {depth}")
-        n,(w0,w1,w2,w3) = (depth-2)//6,widths
-        self.conv1,self.bn1 = conv_bn(3, w0)
-        self.layer1 = stage(BasicBlock, w0, w1, n)
-        self.layer2 = stage(BasicBlock, w1, w2, n, 2)
-        self.layer3 = stage(BasicBlock, w2, w3, n, 2)
-        self.fc = nn.Linear(w3, n_out)
-        self.apply(init_he)
-
-# %% ../../nbs/10_models.cifar.ipynb #ad8085eb
-@patch
-def forward(self:CifarResNet,
-    x:Tensor, # normalised images, float, (B,3,H,W)
-)->Tensor:    # logits, (B,n_out)
-    "Logits of `x`"
-    x = F.relu(self.bn1(self.conv1(x)))
-    x = self.layer3(self.layer2(self.layer1(x)))
-    return self.fc(x.mean((2,3)))
+        ns = [blocks_a_stage(depth, 2)]*3
+        super().__init__(**numbered(1, 3, widths[0]), **layers(BasicBlock, widths, ns), fc=nn.Linear(widths[-1], n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #71d4f1a2
 class PreActBlock(nn.Module):
     "Two 3x3 convolutions, each after BatchNorm and ReLU; where the width changes, the shortcut takes the activated input"
     def __init__(self, ni, nf, stride=1): # channels in, out; 2 halves the size
         super().__init__()
-        self.bn1,self.conv1 = nn.BatchNorm2d(ni),conv(ni, nf, 3, stride)
-        self.bn2,self.conv2 = nn.BatchNorm2d(nf),conv(nf, nf)
+        self.bn1 = nn.BatchNorm2d(ni)
+        self.conv1 = conv(ni, nf, 3, stride)
+        self.bn2 = nn.BatchNorm2d(nf)
+        self.conv2 = conv(nf, nf)
         self.convShortcut = None if ni==nf else conv(ni, nf, 1, stride)
 
     def forward(self, x): # (B,ni,H,W)
@@ -116,23 +171,20 @@ class PreActBlock(nn.Module):
         return out + (x if self.convShortcut is None else self.convShortcut(act))
 
 # %% ../../nbs/10_models.cifar.ipynb #9fff7a8a
-class WideResNet(nn.Module):
+class WideResNet(ConvNet):
     "Wide ResNet for 32x32 images: three stages of pre-activation blocks"
     def __init__(self,
         n_out:int=100, # classes, one logit each, >=1
         depth:int=16,  # layers with weights, 6n+4: 10, 16, 22, ...
         width:int=2,   # channels of the stages in units of 16, 32, 64, >=1
     ):
-        super().__init__()
-        if depth<10 or (depth-4)%6: raise InputError(f"depth must be 6n+4 (10, 16, 22, ...), got {depth}")
-        n,(w1,w2,w3) = (depth-4)//6,(16*width, 32*width, 64*width)
-        self.conv1 = conv(3, 16)
-        self.block1 = nn.Sequential(OrderedDict(layer=stage(PreActBlock, 16, w1, n)))
-        self.block2 = nn.Sequential(OrderedDict(layer=stage(PreActBlock, w1, w2, n, 2)))
-        self.block3 = nn.Sequential(OrderedDict(layer=stage(PreActBlock, w2, w3, n, 2)))
-        self.bn1,self.fc = nn.BatchNorm2d(w3),nn.Linear(w3, n_out)
+        ns = [blocks_a_stage(depth, 4)]*3
+        nf = 64*width
+        conv1 = conv(3, 16)
+        stages = layers(PreActBlock, (16, 16*width, 32*width, nf), ns)
+        blocks = {k.replace('layer', 'block'): nn.Sequential(OrderedDict(layer=m)) for k,m in stages.items()}
+        super().__init__(conv1=conv1, **blocks, bn1=nn.BatchNorm2d(nf), relu1=nn.ReLU(), fc=nn.Linear(nf, n_out))
         for bn in self.twice(): bn.momentum = 1-(1-bn.momentum)**2
-        self.apply(init_he)
 
     def twice(self):
         "The three BatchNorms whose running statistics move two steps per batch"
@@ -141,76 +193,59 @@ class WideResNet(nn.Module):
 # %% ../../nbs/10_models.cifar.ipynb #13abc69a
 @patch
 def forward(self:WideResNet,
-    x:Tensor, # normalised images, float, (B,3,H,W)
+    x:Tensor, # normalized images, float, (B,3,H,W)
 )->Tensor:    # logits, (B,n_out)
     "Logits of `x`"
-    x = self.block3(self.block2(self.block1(self.conv1(x))))
-    x = F.relu(self.bn1(x))
     if self.training:
         for bn in self.twice():
             if bn.momentum is not None: bn.num_batches_tracked.add_(1)
-    return self.fc(x.mean((2,3)))
+    return ConvNet.forward(self, x)
 
 # %% ../../nbs/10_models.cifar.ipynb #a61ea533
-class VGG(nn.Module):
+class VGG(ConvNet):
     "VGG with BatchNorm for 32x32 images: five blocks of 3x3 convolutions, one linear layer"
     def __init__(self,
         n_out:int=100, # classes, one logit each, >=1
         depth:int=8,   # 8: one convolution per block, 13: two
     ):
-        super().__init__()
         if depth not in (8,13): raise InputError(f"depth must be 8 or 13, got {depth}")
         chans = 3,64,128,256,512,512
+        blocks = {}
         for i,(ni,nf) in enumerate(zip(chans, chans[1:])):
-            convs = [[*conv_bn(nf if j else ni, nf, bias=True), nn.ReLU()] for j in range((depth-3)//5)]
-            setattr(self, f'block{i}', nn.Sequential(*sum(convs, [])))
-        self.classifier = nn.Linear(512, n_out)
-        self.apply(init_he)
-
-# %% ../../nbs/10_models.cifar.ipynb #35494d2e
-@patch
-def forward(self:VGG,
-    x:Tensor, # normalised images, float, (B,3,H,W), H and W at least 8
-)->Tensor:    # logits, (B,n_out)
-    "Logits of `x`"
-    for block in (self.block0, self.block1, self.block2): x = F.max_pool2d(block(x), 2)
-    return self.classifier(self.block4(self.block3(x)).mean((2,3)))
+            convs = conv_relu(ni, nf, bias=True)
+            if depth==13: convs += conv_relu(nf, nf, bias=True)
+            if i<3: convs.append(nn.MaxPool2d(2))
+            blocks[f'block{i}'] = nn.Sequential(*convs)
+        super().__init__(**blocks, classifier=nn.Linear(512, n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #0e725fe1
 class InvertedResidual(nn.Module):
     "1x1 to `expand` times the width, 3x3 per channel, 1x1 back without ReLU; identity beside it where the shape stays"
     def __init__(self, ni, nf, stride=1, expand=6): # channels in, out; 2 halves the size; factor, >=1
         super().__init__()
-        nh,self.residual = ni*expand,stride==1 and ni==nf
-        self.conv = nn.Sequential(*conv_bn(ni, nh, 1), nn.ReLU(), *conv_bn(nh, nh, 3, stride, groups=nh), nn.ReLU(), *conv_bn(nh, nf, 1))
+        nh = ni*expand
+        self.residual = stride==1 and ni==nf
+        self.conv = nn.Sequential(*conv_relu(ni, nh, 1), *conv_relu(nh, nh, 3, stride, nh), *conv_bn(nh, nf, 1))
 
     def forward(self, x): # (B,ni,H,W)
         "(B,nf,H/stride,W/stride)"
         return x + self.conv(x) if self.residual else self.conv(x)
 
 # %% ../../nbs/10_models.cifar.ipynb #97345551
-class MobileNetV2(nn.Module):
+class MobileNetV2(ConvNet):
     "MobileNetV2 with plain ReLUs and with strides for 32x32 images"
     def __init__(self,
         n_out:int=100,  # classes, one logit each, >=1
         width:float=.5, # factor on all channels but the last 1280, >0
     ):
-        super().__init__()
-        plan = (1,16,1,1),(6,24,2,1),(6,32,3,2),(6,64,4,2),(6,96,3,1),(6,160,3,2),(6,320,1,1)  # expand, channels, blocks, stride
-        chans = [int(c*width) for c in (32,*[c for _,c,_,_ in plan])]
-        self.conv1 = nn.Sequential(*conv_bn(3, chans[0], 3, 2), nn.ReLU())
-        self.blocks = nn.Sequential(*[stage(InvertedResidual, ni, nf, n, s, expand=e) for ni,nf,(e,_,n,s) in zip(chans, chans[1:], plan)])
-        self.conv2 = nn.Sequential(*conv_bn(chans[-1], 1280, 1), nn.ReLU())
-        self.classifier = nn.Sequential(nn.Linear(1280, n_out))
-        self.apply(init_he)
-
-# %% ../../nbs/10_models.cifar.ipynb #a578d2d7
-@patch
-def forward(self:MobileNetV2,
-    x:Tensor, # normalised images, float, (B,3,H,W)
-)->Tensor:    # logits, (B,n_out)
-    "Logits of `x`"
-    return self.classifier(self.conv2(self.blocks(self.conv1(x))).mean((2,3)))
+        chans = [int(c*width) for c in (32,16,24,32,64,96,160,320)]
+        ns      = 1,2,3,4,3,3,1
+        strides = 1,1,2,2,1,2,1
+        expands = 1,6,6,6,6,6,6
+        conv1 = nn.Sequential(*conv_relu(3, chans[0], 3, 2))
+        blocks = [stage(InvertedResidual, *o, expand=e) for *o,e in zip(chans, chans[1:], ns, strides, expands)]
+        super().__init__(conv1=conv1, blocks=nn.Sequential(*blocks), conv2=nn.Sequential(*conv_relu(chans[-1], 1280, 1)),
+                         classifier=nn.Sequential(nn.Linear(1280, n_out)))
 
 # %% ../../nbs/10_models.cifar.ipynb #736d00c8
 def shuffle(
@@ -221,146 +256,79 @@ def shuffle(
     return x.unflatten(1, (groups,-1)).transpose(1, 2).flatten(1, 2)
 
 # %% ../../nbs/10_models.cifar.ipynb #8106aa4a
-class ShuffleUnit(nn.Module):
+class ShuffleUnit(Convs):
     "Grouped 1x1, shuffle, 3x3 per channel, grouped 1x1; added to the input, or, at stride 2, concatenated with its average"
-    def __init__(self, ni, nf, stride=1, groups=3, groups_in=None): # channels in, out; 2 halves the size; groups, of the first 1x1
-        super().__init__()
-        self.stride,self.groups,nb = stride,groups_in or groups,nf-ni if stride==2 else nf
+    stem = 24 # channels of the stem, after which the first 1x1 is not grouped
+    def __init__(self, ni, nf, stride=1, groups=3): # channels in, out; 2 halves the size; groups
+        self.stride = stride
+        self.groups = 1 if ni==self.stem else groups
+        nb = nf-ni if stride==2 else nf
         nh = nb//4
-        self.conv1,self.bn1 = conv_bn(ni, nh, 1, groups=self.groups)
-        self.conv2,self.bn2 = conv_bn(nh, nh, 3, stride, groups=nh)
-        self.conv3,self.bn3 = conv_bn(nh, nb, 1, groups=groups)
+        super().__init__((ni, nh, 1, 1, self.groups), (nh, nh, 3, stride, nh), (nh, nb, 1, 1, groups))
 
     def forward(self, x): # (B,ni,H,W)
         "(B,nf,H/stride,W/stride)"
-        out = shuffle(F.relu(self.bn1(self.conv1(x))), self.groups)
-        out = self.bn3(self.conv3(F.relu(self.bn2(self.conv2(out)))))
+        out = shuffle(F.relu(self.step(1, x)), self.groups)
+        out = self.step(3, F.relu(self.step(2, out)))
         return F.relu(out+x if self.stride==1 else torch.cat([out, F.avg_pool2d(x, 3, 2, 1)], 1))
 
 # %% ../../nbs/10_models.cifar.ipynb #2b0e4b27
-class ShuffleNetV1(nn.Module):
+class ShuffleNetV1(ConvNet):
     "ShuffleNet (three groups) for 32x32 images"
+    he = False
     def __init__(self,
         n_out:int=100,                        # classes, one logit each, >=1
         widths:tuple[int,...]=(240,480,960),  # channels of the three stages, multiples of 12
     ):
-        super().__init__()
-        w0,(w1,w2,w3) = 24,widths
-        self.conv1,self.bn1 = conv_bn(3, w0, 1)
-        self.layer1 = nn.Sequential(ShuffleUnit(w0, w1, 2, groups_in=1), *stage(ShuffleUnit, w1, w1, 3))
-        self.layer2 = stage(ShuffleUnit, w1, w2, 8, 2)
-        self.layer3 = stage(ShuffleUnit, w2, w3, 4, 2)
-        self.linear = nn.Linear(w3, n_out)
-
-# %% ../../nbs/10_models.cifar.ipynb #aa2b1faa
-@patch
-def forward(self:ShuffleNetV1,
-    x:Tensor, # normalised images, float, (B,3,H,W)
-)->Tensor:    # logits, (B,n_out)
-    "Logits of `x`"
-    x = F.relu(self.bn1(self.conv1(x)))
-    return self.linear(self.layer3(self.layer2(self.layer1(x))).mean((2,3)))
+        chans = ShuffleUnit.stem,*widths
+        super().__init__(**numbered(1, 3, chans[0], 1), **layers(ShuffleUnit, chans, (4,8,4), 2), linear=nn.Linear(chans[-1], n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #386c5710
-class ShuffleSplit(nn.Module):
-    "Half of the channels pass, the other half is convolved; concatenated and shuffled"
-    def __init__(self, nf): # channels in and out, even
-        super().__init__()
+class ShuffleSplit(Convs):
+    "Half of the channels pass, the other half is convolved; at stride 2 both halves are, each from all channels"
+    def __init__(self, ni, nf, stride=1): # channels in, out (even; `ni` at stride 1); 2 halves the size
         nh = nf//2
-        self.conv1,self.bn1 = conv_bn(nh, nh, 1)
-        self.conv2,self.bn2 = conv_bn(nh, nh, 3, groups=nh)
-        self.conv3,self.bn3 = conv_bn(nh, nh, 1)
-
-    def forward(self, x): # (B,nf,H,W)
-        "(B,nf,H,W)"
-        a,b = x.chunk(2, 1)
-        b = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(b)))))
-        return shuffle(torch.cat([a, F.relu(self.bn3(self.conv3(b)))], 1), 2)
-
-# %% ../../nbs/10_models.cifar.ipynb #bf4d9bd9
-class ShuffleDown(nn.Module):
-    "Two branches of stride 2, each half of the output; concatenated and shuffled"
-    def __init__(self, ni, nf): # channels in, out (even)
-        super().__init__()
-        nh = nf//2
-        self.conv1,self.bn1 = conv_bn(ni, ni, 3, 2, groups=ni)
-        self.conv2,self.bn2 = conv_bn(ni, nh, 1)
-        self.conv3,self.bn3 = conv_bn(ni, nh, 1)
-        self.conv4,self.bn4 = conv_bn(nh, nh, 3, 2, groups=nh)
-        self.conv5,self.bn5 = conv_bn(nh, nh, 1)
+        down = stride==2
+        first = [(ni, ni, 3, 2, ni), (ni, nh, 1)] if down else []
+        super().__init__(*first, (ni if down else nh, nh, 1), (nh, nh, 3, stride, nh), (nh, nh, 1))
+        self.down = down
 
     def forward(self, x): # (B,ni,H,W)
-        "(B,nf,H/2,W/2)"
-        a = F.relu(self.bn2(self.conv2(self.bn1(self.conv1(x)))))
-        b = self.bn4(self.conv4(F.relu(self.bn3(self.conv3(x)))))
-        return shuffle(torch.cat([a, F.relu(self.bn5(self.conv5(b)))], 1), 2)
+        "(B,nf,H/stride,W/stride)"
+        if self.down: a,b = F.relu(self.step(2, self.step(1, x))),x
+        else: a,b = x.chunk(2, 1)
+        n = 2 if self.down else 0
+        b = self.step(n+2, F.relu(self.step(n+1, b)))
+        return shuffle(torch.cat([a, F.relu(self.step(n+3, b))], 1), 2)
 
 # %% ../../nbs/10_models.cifar.ipynb #4aa63295
-class ShuffleNetV2(nn.Module):
+class ShuffleNetV2(ConvNet):
     "ShuffleNetV2 for 32x32 images"
+    he = False
     def __init__(self,
         n_out:int=100,                             # classes, one logit each, >=1
         widths:tuple[int,...]=(116,232,464,1024),  # channels of the three stages (even) and of the last convolution
     ):
-        super().__init__()
-        w1,w2,w3,w4 = widths
-        def layer(ni, nf, n): return nn.Sequential(ShuffleDown(ni, nf), *[ShuffleSplit(nf) for _ in range(n-1)])
-        self.conv1,self.bn1 = conv_bn(3, 24, 1)
-        self.layer1,self.layer2,self.layer3 = layer(24, w1, 4),layer(w1, w2, 8),layer(w2, w3, 4)
-        self.conv2,self.bn2 = conv_bn(w3, w4, 1)
-        self.linear = nn.Linear(w4, n_out)
-
-# %% ../../nbs/10_models.cifar.ipynb #fb5610c6
-@patch
-def forward(self:ShuffleNetV2,
-    x:Tensor, # normalised images, float, (B,3,H,W)
-)->Tensor:    # logits, (B,n_out)
-    "Logits of `x`"
-    x = F.relu(self.bn1(self.conv1(x)))
-    x = self.layer3(self.layer2(self.layer1(x)))
-    return self.linear(F.relu(self.bn2(self.conv2(x))).mean((2,3)))
+        *chans,last = 24,*widths
+        super().__init__(**numbered(1, 3, 24, 1), **layers(ShuffleSplit, chans, (4,8,4), 2),
+                         **numbered(2, chans[-1], last, 1), linear=nn.Linear(last, n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #2e287e6c
-class Bottleneck(nn.Module):
+class Bottleneck(Residual):
     "1x1 to a quarter of the output's width, 3x3 with the stride, 1x1 back; identity or 1x1 convolution beside it"
     def __init__(self, ni, nf, stride=1): # channels in, out; 2 halves the size
-        super().__init__()
         nh = nf//4
-        self.conv1,self.bn1 = conv_bn(ni, nh, 1)
-        self.conv2,self.bn2 = conv_bn(nh, nh, 3, stride)
-        self.conv3,self.bn3 = conv_bn(nh, nf, 1)
-        self.shortcut = nn.Identity() if stride==1 and ni==nf else nn.Sequential(*conv_bn(ni, nf, 1, stride))
-
-    def forward(self, x): # (B,ni,H,W)
-        "(B,nf,H/stride,W/stride)"
-        out = F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
-        return F.relu(self.bn3(self.conv3(out)) + self.shortcut(x))
+        super().__init__('shortcut', ni, nf, stride, (ni, nh, 1), (nh, nh, 3, stride), (nh, nf, 1))
 
 # %% ../../nbs/10_models.cifar.ipynb #61517d4d
-class CifarResNet50(nn.Module):
+class CifarResNet50(ConvNet):
     "ResNet of bottleneck blocks for 32x32 images"
     def __init__(self,
         n_out:int=100,                    # classes, one logit each, >=1
         blocks:tuple[int,...]=(3,4,6,3),  # blocks in each of the four stages
     ):
-        super().__init__()
-        self.conv1,self.bn1 = conv_bn(3, 64)
-        self.layer1 = stage(Bottleneck, 64, 256, blocks[0])
-        self.layer2 = stage(Bottleneck, 256, 512, blocks[1], 2)
-        self.layer3 = stage(Bottleneck, 512, 1024, blocks[2], 2)
-        self.layer4 = stage(Bottleneck, 1024, 2048, blocks[3], 2)
-        self.linear = nn.Linear(2048, n_out)
-        self.apply(init_he)
-
-# %% ../../nbs/10_models.cifar.ipynb #b8b0838a
-@patch
-def forward(self:CifarResNet50,
-    x:Tensor, # normalised images, float, (B,3,H,W)
-)->Tensor:    # logits, (B,n_out)
-    "Logits of `x`"
-    x = F.relu(self.bn1(self.conv1(x)))
-    x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-    return self.linear(x.mean((2,3)))
+        chans = 64,256,512,1024,2048
+        super().__init__(**numbered(1, 3, 64), **layers(Bottleneck, chans, blocks), linear=nn.Linear(2048, n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #542de5c2
 cifar_models = {
@@ -386,7 +354,7 @@ cifar_models = {
 def cifar_model(
     name:str,      # a key of `cifar_models`
     n_out:int=100, # classes, one logit each, >=1
-)->nn.Module:      # freshly initialised, in train mode; images (B,3,H,W) -> logits (B,n_out)
+)->nn.Module:      # freshly initialized, in train mode; images (B,3,H,W) -> logits (B,n_out)
     "The benchmark's network `name` for `n_out` classes"
     if name not in cifar_models: raise InputError(f"no network is called {name!r}; known: {', '.join(cifar_models)}")
     if n_out<1: raise InputError(f"n_out must be at least 1, got {n_out}")

@@ -9,13 +9,13 @@ __all__ = ['ImageInput', 'MobileNetV1', 'mobilenet_v1', 'published_top1', 'input
 import difflib, re
 from collections import namedtuple
 from pathlib import Path
-import torch, torchvision
+import numpy as np, torchvision
 from torch import fx, nn, Tensor
 from torchvision.models import get_model, get_model_weights, list_models
 from fastcore.basics import patch
 from fastai.vision.core import imagenet_stats
 from ..core import InputError, PathError
-from .cifar import conv_bn
+from .cifar import ConvNet, conv_relu
 from ..teacher import InputMap
 from ..weights import load_weights, read_weights
 
@@ -26,20 +26,20 @@ def separable(
     stride:int=1, # of the 3x3; 2 halves the size
 )->nn.Sequential: # BatchNorm and ReLU after each convolution
     "3x3 for each channel alone, then 1x1 across channels"
-    return nn.Sequential(*conv_bn(ni, ni, 3, stride, groups=ni), nn.ReLU(), *conv_bn(ni, nf, 1), nn.ReLU())
+    return nn.Sequential(*conv_relu(ni, ni, 3, stride, ni), *conv_relu(ni, nf, 1))
 
 # %% ../../nbs/11_models.imagenet.ipynb #34be456d
-class MobileNetV1(nn.Module):
+class MobileNetV1(ConvNet):
     "Thirteen depthwise separable blocks after a 3x3 stem"
+    he = False
     def __init__(self,
         n_out:int=1000, # classes, one logit each, >=1
     ):
-        super().__init__()
-        plan = (64,1),(128,2),(128,1),(256,2),(256,1),(512,2),*[(512,1)]*5,(1024,2),(1024,1)  # channels, stride
-        chans = [32, *[c for c,_ in plan]]
-        stem = nn.Sequential(*conv_bn(3, 32, 3, 2), nn.ReLU())
-        self.model = nn.Sequential(stem, *[separable(ni, nf, s) for ni,(nf,s) in zip(chans, plan)])
-        self.fc = nn.Linear(1024, n_out)
+        chans = 64,128,128,256,256,*[512]*6,1024,1024
+        stem = nn.Sequential(*conv_relu(3, 32, 3, 2))
+        first = separable(32, 64)
+        others = [separable(ni, nf, 1 if ni==nf else 2) for ni,nf in zip(chans, chans[1:])]
+        super().__init__(model=nn.Sequential(stem, first, *others), fc=nn.Linear(1024, n_out))
 
 # %% ../../nbs/11_models.imagenet.ipynb #e5f557aa
 @fx.wrap
@@ -51,16 +51,16 @@ def _check_size(x):
 # %% ../../nbs/11_models.imagenet.ipynb #48ac8dea
 @patch
 def forward(self:MobileNetV1,
-    x:Tensor, # normalised images, float, (B,3,H,W), H and W at least 32
+    x:Tensor, # normalized images, float, (B,3,H,W), H and W at least 32
 )->Tensor:    # logits, (B,n_out)
     "Logits of `x`"
     _check_size(x)
-    return self.fc(self.model(x).mean((2,3)))
+    return ConvNet.forward(self, x)
 
 # %% ../../nbs/11_models.imagenet.ipynb #7a99a7d1
 def mobilenet_v1(
     n_out:int=1000, # classes, one logit each, >=1
-)->MobileNetV1:     # freshly initialised, in train mode; images (B,3,H,W) -> logits (B,n_out)
+)->MobileNetV1:     # freshly initialized, in train mode; images (B,3,H,W) -> logits (B,n_out)
     "The benchmark's MobileNetV1"
     return MobileNetV1(n_out)
 
@@ -94,7 +94,7 @@ def _timm(name):
 # %% ../../nbs/11_models.imagenet.ipynb #41159c55
 def _versions(lib, key):
     "What a library publishes for a network, by name: torchvision's weights, or timm's configuration"
-    if lib=='torchvision': return {'published': get_model_weights(key).DEFAULT, **get_model_weights(key).__members__}
+    if lib=='torchvision': return dict(published=get_model_weights(key).DEFAULT, **get_model_weights(key).__members__)
     cfg = _timm(key).get_pretrained_cfg(key) if lib=='timm' else None
     return {} if cfg is None or not cfg.has_weights else {'published': cfg}
 
@@ -131,7 +131,8 @@ def input_of(
 )->ImageInput:           # of a file and of random weights: that of the published default
     "What `network` expects of its pixels: mean, std and size"
     if isinstance(network, nn.Module):
-        inp,cfg = getattr(network, 'image_input', None),getattr(network, 'pretrained_cfg', None)
+        inp = getattr(network, 'image_input', None)
+        cfg = getattr(network, 'pretrained_cfg', None)
         if inp is None and not cfg: raise InputError(f"a {type(network).__name__} does not say what it was trained on: pass its name, or make an InputMap")
         return inp or _cfg_input(**cfg)
     lib,key = _source(network)
@@ -152,8 +153,8 @@ def input_map(
 )->InputMap:              # None where statistics and size are the same
     "What turns a batch of the student's into one of the teacher's"
     inp = input_of(network, weights)
-    same = all(torch.allclose(torch.as_tensor(a), torch.as_tensor(b)) for a,b in zip(stats, inp[:2]))
-    return None if same and size==inp.size else InputMap(stats, inp[:2], inp.size)
+    same = size==inp.size and np.allclose(stats, inp[:2])
+    return None if same else InputMap(stats, inp[:2], inp.size)
 
 # %% ../../nbs/11_models.imagenet.ipynb #700e5e55
 def _build(lib, key, n_out, w):

@@ -9,10 +9,9 @@ __all__ = ['small_cnn', 'small_model']
 import re
 from torch import nn
 from ..core import InputError
+from .cifar import conv_relu
 
 # %% ../../nbs/12_models.small.ipynb #89c32ff8
-def _block(ni, nf, stride): return nn.Sequential(nn.Conv2d(ni, nf, 3, stride, 1, bias=False), nn.BatchNorm2d(nf), nn.ReLU())
-
 def small_cnn(
     width:int,    # channels after the first convolution, >=1; the last has 4*width
     n_in:int=1,   # channels of the image, >=1
@@ -20,8 +19,8 @@ def small_cnn(
 )->nn.Module:     # maps (B,n_in,H,W) to logits (B,C), any H,W >=1
     "Three convolutions with BatchNorm, global average, linear head"
     if min(width, n_in)<1 or n_out<2: raise InputError(f"small_cnn needs width>=1, n_in>=1, n_out>=2; got {width}, {n_in}, {n_out}")
-    return nn.Sequential(_block(n_in, width, 1), _block(width, 2*width, 2), _block(2*width, 4*width, 2),
-                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4*width, n_out))
+    convs = [conv_relu(n_in, width), conv_relu(width, 2*width, 3, 2), conv_relu(2*width, 4*width, 3, 2)]
+    return nn.Sequential(*[nn.Sequential(*o) for o in convs], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4*width, n_out))
 
 # %% ../../nbs/12_models.small.ipynb #8f1bc07c
 def small_model(
