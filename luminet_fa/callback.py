@@ -33,7 +33,8 @@ class _Tidy(Callback):
         "Take the columns along when leaving"
         if self.learn is not None and learn is None: self._columns(False)
         elif self.learn is not None and learn is not self.learn:
-            raise InputError(f"this {type(self).__name__} belongs to another Learner already: make one for each, or take it from the other with remove_cb first")
+            raise InputError(f"this {type(self).__name__} belongs to another Learner already: make one for each, or "
+                             "take it from the other with remove_cb first")
         self.__dict__['_learner'] = learn
 
 # %% ../nbs/03_callback.ipynb #71e0fd77
@@ -66,9 +67,11 @@ class DistillCallback(_Tidy):
 # %% ../nbs/03_callback.ipynb #b07670eb
 def _check_warmup(w):
     "Raise unless `w` is a fraction of a fit or a number of epochs"
-    if isinstance(w, bool) or not isinstance(w, (int, float)): raise InputError(f"warmup is a float (fraction of each fit) or an int (epochs), got {w!r}")
+    if isinstance(w, bool) or not isinstance(w, (int, float)):
+        raise InputError(f"warmup is a float (fraction of each fit) or an int (epochs), got {w!r}")
     if isinstance(w, int) and w<0: raise InputError(f"warmup in epochs must be >= 0, got {w}")
-    if isinstance(w, float) and not 0<=w<=1: raise InputError(f"warmup as a fraction of the fit must lie in [0,1], got {w}; for epochs pass an int")
+    if isinstance(w, float) and not 0<=w<=1:
+        raise InputError(f"warmup as a fraction of the fit must lie in [0,1], got {w}; for epochs pass an int")
 
 # %% ../nbs/03_callback.ipynb #940bd533
 @patch
@@ -117,9 +120,9 @@ def _kd_mean(self:DistillCallback): return self._mean('kd')
 @patch
 def _columns(self:DistillCallback, show):
     "Put our two columns last in the learner's metrics, or take them out"
-    mine = lambda m: isinstance(m, ValueMetric) and getattr(m.func, '__self__', None) is self
-    mets = [m for m in self.learn.metrics if not mine(m)]
-    if show: mets += [ValueMetric(self._ce_mean, 'ce_loss'), ValueMetric(self._kd_mean, 'kd_loss')]
+    mine = self._ce_mean,self._kd_mean
+    mets = [m for m in self.learn.metrics if getattr(m, 'func', None) not in mine]
+    if show: mets += map(ValueMetric, mine, ('ce_loss','kd_loss'))
     self.learn.metrics = mets
 
 # %% ../nbs/03_callback.ipynb #8902c442
@@ -127,7 +130,8 @@ def _columns(self:DistillCallback, show):
 def before_fit(self:DistillCallback):
     "Show the columns; nothing is known yet about whether this fit trains"
     if sum(isinstance(o, DistillCallback) for o in self.learn.cbs)>1:
-        raise InputError("two distillation callbacks in one Learner: each would weight the other's loss; join the teachers in one module instead")
+        raise InputError("two distillation callbacks in one Learner: each would weight the other's loss; join the "
+                         "teachers in one module instead")
     self._fresh = self._unchecked = True
     self._columns(True)
 
@@ -150,7 +154,8 @@ def _check_data(self:DistillCallback):
     s = norm_stats(self.dls)
     if t.class_map is None: check_classes(getattr(self.dls, 'vocab', None), t.vocab)
     if t.tfm is None and s and t.stats and s!=t.stats:
-        warnings.warn(f"the student's images are normalized with mean {s[0]} and std {s[1]}, the teacher's were with {t.stats[0]} and {t.stats[1]}: "
+        warnings.warn(f"the student's images are normalized with mean {s[0]} and std {s[1]}, the teacher's were with "
+                      f"{t.stats[0]} and {t.stats[1]}: "
                       "pass teacher_tfm=InputMap(student_stats, teacher_stats)")
 
 # %% ../nbs/03_callback.ipynb #f100d317
@@ -161,7 +166,8 @@ def _check_weights(self:DistillCallback):
     if any(id(p) in trained for p in self._teacher.module.parameters()):
         raise InputError("teacher and student share trainable parameters: pass a copy.deepcopy of the model as the teacher")
     if trained and not trained & {id(p) for ps in self.opt.param_lists for p in ps}:
-        raise InputError("the optimizer holds none of the model's weights, because the model was replaced: set learn.opt = None before fit, which then makes a new one")
+        raise InputError("the optimizer holds none of the model's weights, because the model was replaced: set "
+                         "learn.opt = None before fit, which then makes a new one")
 
 # %% ../nbs/03_callback.ipynb #5a5c2e82
 @patch
@@ -172,11 +178,14 @@ def before_train(self:DistillCallback):
     self._fresh = False
     self.history = []
     if torch.is_autocast_enabled(one_param(self.model).device.type) and torch.is_autocast_cache_enabled():
-        raise InputError("autocast around a fit keeps the first cast of every weight, so nothing would be learnt: pass cache_enabled=False to torch.autocast")
+        raise InputError("autocast around a fit keeps the first cast of every weight, so nothing would be learnt: pass "
+                         "cache_enabled=False to torch.autocast")
     if self._teacher is None:
-        raise InputError(f"this callback has no teacher, because exported learners hold none: call learn.{self.name}.set_teacher(teacher), or learn.remove_cb(learn.{self.name})")
+        raise InputError(f"this callback has no teacher, because exported learners hold none: call "
+                         f"learn.{self.name}.set_teacher(teacher), or learn.remove_cb(learn.{self.name})")
     if getattr(self.kd_func, 'needs_targ', False) and any(isinstance(o, MixHandler) for o in self.learn.cbs):
-        raise InputError(f"{type(self.kd_func).__name__} needs one label per sample, and MixUp or CutMix gives two: use a loss without labels")
+        raise InputError(f"{type(self.kd_func).__name__} needs one label per sample, and MixUp or CutMix gives two: use "
+                         "a loss without labels")
     self._check_weights()
     self._check_data()
     self._teacher.begin_fit(self.learn)
@@ -210,7 +219,8 @@ def _check_first(self:DistillCallback):
     _check_raw(self._z, 'teacher')
     self._check_batch(self._z)
     if self._unlabelled and self.ce_w: raise InputError("the batches have no labels: pass ce_w=0 to train on the teacher alone")
-    if self._unlabelled and self.recorder.train_metrics: raise InputError("the batches have no labels, so train_metrics=True has nothing to measure with")
+    if self._unlabelled and self.recorder.train_metrics:
+        raise InputError("the batches have no labels, so train_metrics=True has nothing to measure with")
     theirs = {id(o) for o in self._teacher.module.buffers()}
     self._shared = [(k, o, o.clone()) for k,o in self.model.named_buffers() if id(o) in theirs]
 
@@ -239,11 +249,14 @@ def after_pred(self:DistillCallback):
     for k,o,was in self._shared:
         if torch.equal(o, was): continue
         o.copy_(was)
-        raise InputError(f"teacher and student share {k}, which training changes: freeze that part with .eval() in every epoch (BnFreeze), or give the teacher a copy.deepcopy")
+        raise InputError(f"teacher and student share {k}, which training changes: freeze that part with .eval() in "
+                         "every epoch (BnFreeze), or give the teacher a copy.deepcopy")
     _check_raw(z_s, 'student')
     if z_s.shape[1]!=z_t.shape[1]:
-        raise InputError(f"the student has {z_s.shape[1]} classes and the teacher {z_t.shape[1]}: pass class_map, for each student class the teacher's index")
-    if z_s.shape!=z_t.shape: raise InputError(f"the student's logits have shape {tuple(z_s.shape)}, the teacher's {tuple(z_t.shape)}: make them the same size")
+        raise InputError(f"the student has {z_s.shape[1]} classes and the teacher {z_t.shape[1]}: pass class_map, for "
+                         "each student class the teacher's index")
+    if z_s.shape!=z_t.shape:
+        raise InputError(f"the student's logits have shape {tuple(z_s.shape)}, the teacher's {tuple(z_t.shape)}: make them the same size")
     self._check_targets(z_s)
 
 # %% ../nbs/03_callback.ipynb #39187d8f
@@ -252,7 +265,8 @@ def _check_targets(self:DistillCallback, z):
     "Say that several labels of one sample are not what the terms are made for"
     y = first(self.yb)
     if not isinstance(y, Tensor) or y.shape!=z.shape or (y.float().sum(1)-1).abs().max()<1e-2: return   # soft labels are one label
-    warnings.warn("the targets hold several labels for a sample: a softmax over the classes compares which of them is meant most, and says nothing of "
+    warnings.warn("the targets hold several labels for a sample: a softmax over the classes compares which of them is "
+                  "meant most, and says nothing of "
                   "each one alone; give DistillCallback a loss of your own where that matters")
 
 # %% ../nbs/03_callback.ipynb #afd76084
@@ -289,7 +303,8 @@ def _check_term(self:DistillCallback, kd, z_s):
     with autocast_off(z_s): g_t, = torch.autograd.grad(self._term(at), at)
     g_s, = torch.autograd.grad(kd, z_s, retain_graph=True)
     if not g_t.norm()<=.5*g_s.norm() and not torch.allclose(z_s, at, rtol=.1, atol=.1*at.std().item()):
-        raise InputError(f"{getattr(self.kd_func, '__name__', type(self.kd_func).__name__)} is not smallest where student and teacher agree: it must take raw logits "
+        raise InputError(f"{getattr(self.kd_func, '__name__', type(self.kd_func).__name__)} is not smallest where "
+                         "student and teacher agree: it must take raw logits "
                          "of both; nn.KLDivLoss wants log-probabilities, KDLoss is what it is meant for")
 
 # %% ../nbs/03_callback.ipynb #0a7309cb

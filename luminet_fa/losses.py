@@ -11,8 +11,9 @@ import torch, torch.nn.functional as F
 from dataclasses import dataclass
 from inspect import Signature, signature
 from torch import Tensor, nn
+from fastcore.basics import patch
 from .core import InputError
-from .perception import _floats, _positive, _standardise, autocast_off, perception
+from .perception import _floats, _positive, _standardise, autocast_off
 
 # %% ../nbs/01_losses.ipynb #3b3890a1
 def _pair(pred, teacher_pred):
@@ -20,7 +21,8 @@ def _pair(pred, teacher_pred):
     z_s = _floats(pred, 'pred must be')
     z_t = _floats(teacher_pred, 'teacher_pred must be').detach()
     if pred.shape!=teacher_pred.shape:
-        raise InputError(f"pred {tuple(pred.shape)} and teacher_pred {tuple(teacher_pred.shape)} must have the same shape; map the teacher's classes first")
+        raise InputError(f"pred {tuple(pred.shape)} and teacher_pred {tuple(teacher_pred.shape)} must have the same "
+                         "shape; map the teacher's classes first")
     if pred.ndim<2 or pred.numel()==0: raise InputError(f"logits must be (B,C) or (B,C,...) and not empty, got {tuple(pred.shape)}")
     dt = torch.promote_types(z_s.dtype, z_t.dtype)
     return z_s.to(dt),z_t.to(dt)
@@ -82,7 +84,8 @@ def lskd_loss(
 def _target_mask(targ, z):
     "Boolean mask of z's shape that marks the target class"
     if not isinstance(targ, Tensor) or targ.is_floating_point() or targ.is_complex() or targ.dtype==torch.bool:
-        raise InputError(f"targ must be integer class labels, got {getattr(targ, 'dtype', type(targ).__name__)}; dkd_loss has no form for mixed labels")
+        raise InputError(f"targ must be integer class labels, got {getattr(targ, 'dtype', type(targ).__name__)}; "
+                         "dkd_loss has no form for mixed labels")
     want = (z.shape[0],*z.shape[2:])
     if tuple(targ.shape)!=want: raise InputError(f"targ must have shape {want} for logits {tuple(z.shape)}, got {tuple(targ.shape)}")
     return torch.zeros_like(z, dtype=torch.bool).scatter_(1, targ.long().unsqueeze(1), True)
@@ -118,11 +121,11 @@ def dkd_loss(
 # %% ../nbs/01_losses.ipynb #5c225523
 class DistillLoss(nn.Module):
     "A loss function of logits as a module; the function's settings are attributes. A subclass names the function in `func`"
-    func = None # loss(pred, teacher_pred, ...) or loss(pred, teacher_pred, targ, ...), a staticmethod; arguments with a default are settings
+    func = None # a staticmethod, loss(pred, teacher_pred, [targ,] ...); arguments with a default are settings
     def __init_subclass__(cls):
-        arguments = signature(cls.func).parameters.values()
-        cls.needs_targ = 'targ' in [p.name for p in arguments]
-        cls.__signature__ = Signature([p for p in arguments if p.default is not p.empty])
+        arguments = signature(cls.func).parameters
+        cls.needs_targ = 'targ' in arguments
+        cls.__signature__ = Signature([p for p in arguments.values() if p.default is not p.empty])
     def __init__(self, *args, **kw):
         super().__init__()
         given = self.__signature__.bind(*args, **kw)
@@ -135,13 +138,16 @@ class DistillLoss(nn.Module):
     def extra_repr(self):
         "What `print` shows in the brackets"
         return ', '.join(f'{k}={v}' for k,v in self.hypers().items())
-    def forward(self,
-        pred:Tensor,         # student logits, (B,C) or (B,C,...)
-        teacher_pred:Tensor, # teacher logits, same shape
-        *targ:Tensor,        # integer labels, (B,) or (B,...), where the function takes them
-    )->Tensor:               # scalar
-        "The loss of one batch"
-        return self.func(pred, teacher_pred, *targ, **self.hypers())
+
+# %% ../nbs/01_losses.ipynb #cd9aa3a4
+@patch
+def forward(self:DistillLoss,
+    pred:Tensor,         # student logits, (B,C) or (B,C,...)
+    teacher_pred:Tensor, # teacher logits, same shape
+    *targ:Tensor,        # integer labels, (B,) or (B,...), where the function takes them
+)->Tensor:               # scalar
+    "The loss of one batch"
+    return self.func(pred, teacher_pred, *targ, **self.hypers())
 
 # %% ../nbs/01_losses.ipynb #684cb12c
 class LumiNetLoss(DistillLoss):

@@ -50,7 +50,9 @@ class _Mean(Metric):
         "Forget all batches"
         self.total = 0.
         self.count = 0
-    def _add(self, v): self.total,self.count = self.total+v.sum().item(),self.count+v.numel()
+    def _add(self, v):
+        self.total += v.sum().item()
+        self.count += v.numel()
     @property
     def value(self):
         "The mean so far, a Python float; None before the first sample"
@@ -78,7 +80,8 @@ def _probs(
 )->Tensor:             # probabilities, (N,C)
     "Softmax of `p`, unless it already is one"
     simplex = _are_probabilities(p)
-    if logits is False and not simplex: raise InputError(f"preds are not probabilities: rows must be in [0,1] and sum to 1, got {p.min():.3g}..{p.max():.3g}")
+    if logits is False and not simplex:
+        raise InputError(f"preds are not probabilities: rows must be in [0,1] and sum to 1, got {p.min():.3g}..{p.max():.3g}")
     return p if simplex and not logits else p.softmax(1)
 
 # %% ../nbs/04_metrics.ipynb #49ae8486
@@ -139,7 +142,7 @@ def accumulate(self:ExpectedCalibrationError,
     "Add a batch"
     z,y = _flat(learn.pred, learn.yb[0], self.ignore_index)
     conf,hit,i = _binned(z.softmax(1), y, _edges(self.n_bins))
-    self.total = self.total+torch.bincount(i, conf-hit, self.n_bins)
+    self.total += torch.bincount(i, conf-hit, self.n_bins)
     self.count += len(y)
 
 # %% ../nbs/04_metrics.ipynb #5d76356f
@@ -149,8 +152,8 @@ def value(self:ExpectedCalibrationError):
     return self.total.abs().sum().item()/self.count if self.count else None
 
 # %% ../nbs/04_metrics.ipynb #3e823e3e
-_colors = ['#0072B2','#D55E00','#009E73','#CC79A7','#E69F00','#999999']
-_markers = 'osD^vP'   # Okabe and Ito, safe for colorblind readers
+_colors = ['#0072B2','#D55E00','#009E73','#CC79A7','#E69F00','#999999']   # Okabe and Ito, safe for colorblind readers
+_markers = 'osD^vP'
 
 # %% ../nbs/04_metrics.ipynb #29abc86c
 def plot_reliability(
@@ -172,7 +175,8 @@ def plot_reliability(
     c = color or _colors[i%6]
     ax.vlines(conf, conf, acc, color=c, alpha=.3, lw=4, zorder=1)
     ax.plot(conf, acc, c=c, lw=.8, alpha=.6)
-    ax.scatter(conf, acc, s=20+180*n/n.max(), c=c, marker=_markers[i%6], alpha=.8, zorder=3, label=f"{label+': ' if label else ''}ECE {ece:.3f}")
+    label = f"{label+': ' if label else ''}ECE {ece:.3f}"
+    ax.scatter(conf, acc, s=20+180*n/n.max(), c=c, marker=_markers[i%6], alpha=.8, zorder=3, label=label)
     ax.set(xlabel='confidence of the top class', ylabel='share right', xlim=(-.03,1.03), ylim=(-.03,1.03), aspect='equal')
     for h in ax.legend(loc='upper left').legend_handles: h.set_sizes([40])
     return ax

@@ -59,7 +59,7 @@ def _standardise(z, eps, sync=False, gain=1.):
     weight = None if gain==1. else z.new_full((z.shape[1],), gain)
     return F.batch_norm(z, None, None, weight, training=True, eps=eps)
 
-# %% ../nbs/00_perception.ipynb #687d8dc7
+# %% ../nbs/00_perception.ipynb #cf41704c
 def _floats(z, who):
     "`z` in float32 (float64 stays), or an error that begins with `who`"
     if not isinstance(z, Tensor) or not z.is_floating_point():

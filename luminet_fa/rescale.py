@@ -11,7 +11,6 @@ from copy import deepcopy
 from operator import attrgetter
 import torch
 from torch import nn, Tensor
-from torch.utils.data import DataLoader
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper

@@ -253,7 +253,7 @@ def export_onnx(
     rtol:float=1e-3,  # largest difference to allow, as a share of the largest logit
 )->float:             # the difference
     "`model` in `file` for ONNX Runtime, whose answers for the batch and for one sample are checked; inputs `x`, or `x0`, `x1`..."
-    try: import onnxruntime as ort, onnxscript
+    try: import onnxruntime as ort, onnxscript  # noqa: F401 torch needs it
     except ImportError as e:
         raise ImportError(f"ONNX needs more packages ({e.name} is missing): pip install onnx onnxruntime onnxscript") from None
     n = len(tuplify(x)); names = ['x'] if n==1 else [f'x{i}' for i in range(n)]
@@ -273,7 +273,7 @@ def _seconds(f, n):
 def compare_networks(
     networks:dict, # name -> module, which is asked in eval mode where it is, or a function of a batch on the CPU such as an ONNX session
     x,             # a batch of inputs on any device, a tensor or a tuple of tensors
-    files:dict={}, # name -> file, for its size
+    files:dict=None, # name -> file, for its size
     n:int=50,      # timed calls of each, >=1
 )->pd.DataFrame:   # a row for each; ms_1: milliseconds for one image; img_s: images per second in a batch
     "Size and speed of several networks, side by side"
@@ -284,7 +284,7 @@ def compare_networks(
         xs = [o.to(ps[0].device if ps else 'cpu') for o in tuplify(x)]
         with torch.inference_mode(), eval_mode(net): one,all_ = (_seconds(lambda: m(*o), n) for o in (_few(xs, 1), xs))
         rows[k] = dict(parameters=sum(o.numel() for o in ps) if net is m else None,
-                       kB=round(Path(files[k]).stat().st_size/1e3) if k in files else None,
+                       kB=round(Path(files[k]).stat().st_size/1e3) if k in (files or {}) else None,
                        ms_1=round(one*1e3, 3), img_s=round(len(xs[0])/all_))
     return pd.DataFrame.from_dict(rows, orient='index').astype(dict(parameters='Int64', kB='Int64'))
 

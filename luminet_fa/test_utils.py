@@ -135,7 +135,9 @@ def child_env(
 )->dict:  # all variables, as subprocess takes them
     "The environment of a process that runs this source tree on the CPU, one thread each"
     import luminet_fa
-    return {**os.environ, 'PYTHONPATH':str(Path(luminet_fa.__file__).parent.parent), 'OMP_NUM_THREADS':'1', 'GLOO_SOCKET_IFNAME':'lo', 'CUDA_VISIBLE_DEVICES':'', 'PYTHONWARNINGS':'ignore', **kw}
+    src = str(Path(luminet_fa.__file__).parent.parent)
+    one = dict(OMP_NUM_THREADS='1', GLOO_SOCKET_IFNAME='lo', CUDA_VISIBLE_DEVICES='', PYTHONWARNINGS='ignore')
+    return {**os.environ, **one, 'PYTHONPATH':src, **kw}
 
 def launch(
     n:int,      # processes, >=1
@@ -144,8 +146,10 @@ def launch(
     timeout=300,# seconds to wait for each
 )->tuple:       # list of return codes, list of what they printed
     "Run Python in `n` processes on the CPU, as a launcher does"
-    each = [dict(RANK=str(r), LOCAL_RANK=str(r), WORLD_SIZE=str(n), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port)) if n>1 else {} for r in range(n)]
-    ps = [subprocess.Popen([sys.executable, *map(str, args)], env=child_env(**e), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for e in each]
+    cmd = [sys.executable, *map(str, args)]
+    group = dict(WORLD_SIZE=str(n), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    each = [dict(group, RANK=str(r), LOCAL_RANK=str(r)) for r in range(n)] if n>1 else [{}]
+    ps = [subprocess.Popen(cmd, env=child_env(**e), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for e in each]
     outs = [p.communicate(timeout=timeout)[0] for p in ps]
     return [p.returncode for p in ps],outs
 
@@ -158,8 +162,11 @@ def kept_mb(
     "What the forward pass of a training step keeps for the backward pass"
     own = {p.data_ptr() for p in m.parameters()}
     seen = {}
-    def pack(t): seen[t.data_ptr()] = t.untyped_storage().nbytes(); return t
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), torch.autocast('cpu', torch.bfloat16, enabled=bf16, cache_enabled=False):
+    def pack(t):
+        seen[t.data_ptr()] = t.untyped_storage().nbytes()
+        return t
+    cast = torch.autocast('cpu', torch.bfloat16, enabled=bf16, cache_enabled=False)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), cast:
         m(x).float().logsumexp(1).sum()
     return sum(n for p,n in seen.items() if p not in own)/1e6
 

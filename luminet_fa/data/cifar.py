@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from fastai.data.external import untar_data, URLs
 from ..core import InputError, PathError
-from .store import Report, _bar, _images, _regular, _whole, read_image
+from .store import Report, _bar, _regular, _walk, _whole, read_image
 from .tensor import TensorDataLoaders, _check_images, hold_out, tensor_dls
 
 # %% ../../nbs/21_data.cifar.ipynb #07b7b558
@@ -142,7 +142,8 @@ def _check_homes(names, d):
     homes = {}
     for n in names:
         at = Path(*Path(n).parts[1:-1])
-        if not at.name: raise InputError(f"{d/n} is in no class folder: below train/ and test/ images belong in <class>/ or <superclass>/<class>/")
+        if not at.name:
+            raise InputError(f"{d/n} is in no class folder: below train/ and test/ images belong in <class>/ or <superclass>/<class>/")
         home = homes.setdefault(at.name, at)
         if at!=home: raise InputError(f"{d} has two folders called {at.name!r}, {home} and {at}: rename one")
     for a,b in pairwise(sorted(homes.values())):
@@ -164,10 +165,11 @@ def _read_files(files):
         if (h,w)!=(h0,w0): raise InputError(f"{p} is {w}x{h} pixels, the images before it {w0}x{h0}: all must have one size")
     return np.stack(xs).transpose(0,3,1,2)
 
+# %% ../../nbs/21_data.cifar.ipynb #3e5f5985
 def _read_folders(d):
     report,names = Report(),{}
     for s in ('train','test'):
-        names[s] = [o for o,_ in _images(d/s, s, report, d.resolve(), set())] if (d/s).is_dir() else []
+        names[s] = [o for o,e in _walk(d/s, s, report, d.resolve(), set()) if not e.is_dir()] if (d/s).is_dir() else []
         if not names[s]: raise PathError(f"{d} has no images in {s}/: class folders need both train/ and test/")
     every = sum(names.values(), [])
     _check_homes(every, d)
@@ -202,7 +204,8 @@ def _download():
     "fastai's copy, fetched where it is not there"
     try: return untar_data(URLs.CIFAR_100)
     except OSError as e:
-        raise InputError(f"CIFAR-100 could not be downloaded ({type(e).__name__}: {e}): pass path, a folder or archive that holds it") from e
+        raise InputError(f"CIFAR-100 could not be downloaded ({type(e).__name__}: {e}): "
+                         "pass path, a folder or archive that holds it") from e
 
 def load_cifar100(
     path=None,   # folder or archive with any of the layouts; None: fastai downloads it (160 MB) into its data folder
@@ -237,4 +240,5 @@ def cifar_dls(
     "CIFAR-100 on the device, augmented as in the benchmark"
     x,y,xv,yv,vocab = load_cifar100(path, cache)
     if holdout: x,y,xv,yv = hold_out(x, y, holdout)
-    return tensor_dls(x, y, xv, yv, vocab, *cifar100_stats, bs=bs, val_bs=val_bs, pad=pad, flip=flip, device=device, seed=seed, drop_last=drop_last)
+    return tensor_dls(x, y, xv, yv, vocab, *cifar100_stats, bs=bs, val_bs=val_bs, pad=pad, flip=flip,
+                      device=device, seed=seed, drop_last=drop_last)

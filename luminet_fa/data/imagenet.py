@@ -38,7 +38,7 @@ def crop_boxes(
     tries = torch.stack([area/r, area*r], 2).sqrt().round()                          # (B,10,2)
     fits = ((tries>0)&(tries<=whole[:,None])).all(2)
     first,some = tries[torch.arange(len(u)), fits.int().argmax(1)],fits.any(1, keepdim=True)
-    most = torch.stack([W/ratio[0], H*ratio[1]], 1).round()                          # if none fits, the largest central box with an allowed ratio
+    most = torch.stack([W/ratio[0], H*ratio[1]], 1).round()                # if none fits, the largest central box with an allowed ratio
     size = torch.where(some, first, torch.minimum(whole, most))
     room = whole-size
     corner = torch.where(some, u[:,20:22]*(room+1), room/2).floor()
@@ -100,15 +100,16 @@ def read(self:Images,
 )->Tensor:       # uint8, (B,3,size,size), on any device
     "Crops of one size, as a batch"
     src = [self.src[i] for i in self.idxs[idxs].tolist()]
-    return torch.cat([centre_crop(a, size, resize) for a in src] if boxes is None else [resized_crop(a, b, size) for a,b in zip(src, boxes.tolist())])
+    if boxes is None: return torch.cat([centre_crop(a, size, resize) for a in src])
+    return torch.cat([resized_crop(a, b, size) for a,b in zip(src, boxes.tolist())])
 
 # %% ../../nbs/22_data.imagenet.ipynb #645f1093
 def _array(o):
     "File, picture, tensor or array as a uint8 array (H,W,3)"
     o = _pixels(o).numpy(force=True)
-    if o.ndim==3 and o.shape[2]!=3 and o.shape[0]==3: o = o.transpose(1,2,0)
-    if o.ndim!=3 or o.shape[2]!=3: raise InputError(f"an image must be (H,W,3) or (3,H,W), got {o.shape}")
-    return o
+    for a in (o, np.moveaxis(o, 0, -1)):
+        if a.shape[2:]==(3,): return a
+    raise InputError(f"an image must be (H,W,3) or (3,H,W), got {o.shape}")
 
 # %% ../../nbs/22_data.imagenet.ipynb #6dfaccd1
 class ImageData(TensorData):
@@ -136,7 +137,7 @@ class StoreDL(SharedDL):
         ratio=(3/4,4/3),       # of random crops: least and greatest width/height
         flip:bool=True,        # mirror half of the training images?
         seed:int=None,         # of order, crops and flips; None: torch's global generator
-        workers:int=None,      # threads that make batches ahead; 0: each is made when it is asked for; None: 0 on a CPU, else this process' share of the cores
+        workers:int=None,      # threads that make batches ahead; 0: none; None: 0 on a CPU, else this process' share of the cores
         rank:int=0,            # which of several processes this is, 0..world-1
         world:int=1,           # how many processes share each batch of `bs` images; above 1 they need a common seed
         **kwargs,              # what else SharedDL takes: `device`, `after_batch`, `n`, ...; threads take the place of `num_workers`
@@ -168,7 +169,8 @@ def make(self:StoreDL,
     size:int,    # of the images, pixels
 )->tuple: # pixels uint8 (B,3,size,size), boxes (B,4) or None, flips bool (B,)
     "The pixels of one batch before the flip"
-    x,boxes,flips = self.dataset.x,None,torch.zeros(len(idxs), dtype=torch.bool)
+    x,boxes = self.dataset.x,None
+    flips = torch.zeros(len(idxs), dtype=torch.bool)
     if u is not None: boxes,flips = crop_boxes(x.hw[idxs], u, self.scale, self.ratio),(u[:,22]<.5) & self.flip
     px = x.read(idxs, size, max(self.resize, size), boxes)
     if self.device and self.device.type=='cuda' and px.device.type=='cpu': px = px.pin_memory()
@@ -218,11 +220,12 @@ def _check(st, nv, size, resize, scale, ratio):
     "What must hold between a store and the sizes of images"
     if not 1<=size<=resize: raise InputError(f"size must be 1..resize, got size={size} and resize={resize}")
     if resize>st.size:
-        raise InputError(f"the store {st.folder} holds images of {st.size} pixels, so resize={resize} would enlarge them: use resize<={st.size}, "
-                         f"or build a larger store with `luminet_store DIR OUT --size {resize}`")
+        raise InputError(f"the store {st.folder} holds images of {st.size} pixels, so resize={resize} would enlarge them: "
+                         f"use resize<={st.size}, or build a larger store with `luminet_store DIR OUT --size {resize}`")
     if not 0<scale[0]<=scale[1]<=1: raise InputError(f"scale must be two parts of the area in (0,1], the smaller first, got {tuple(scale)}")
     if not 0<ratio[0]<=ratio[1]: raise InputError(f"ratio must be two positive numbers, the smaller first, got {tuple(ratio)}")
-    if not nv: raise InputError(f"the store {st.folder} has no validation images: use holdout, or build it again from a folder with val/")
+    if not nv:
+        raise InputError(f"the store {st.folder} has no validation images: use holdout, or build it again from a folder with val/")
 
 # %% ../../nbs/22_data.imagenet.ipynb #fcb224ec
 def imagenet_dls(
@@ -230,7 +233,7 @@ def imagenet_dls(
     bs:int=64,              # images in a training batch
     val_bs:int=256,         # images in a validation batch
     size:int=224,           # height and width of the images, pixels
-    resize:int=None,        # shorter side before validation's centre crop, pixels; None: 8/7 of `size`, 256 for 224, but not more than the store has
+    resize:int=None,        # shorter side before validation's centre crop, pixels; None: 8/7 of `size`, at most what the store has
     scale=(.08,1.),         # of random crops: least and greatest part of the area
     ratio=(3/4,4/3),        # of random crops: least and greatest width/height
     flip:bool=True,         # mirror half of the training images?
@@ -248,4 +251,5 @@ def imagenet_dls(
     if resize is None: resize = min(round(size*8/7), max(size, st.size))
     _check(st, len(xv), size, resize, scale, ratio)
     tr,va = (ImageData(*o, st.vocab, *stats) for o in ((x,y),(xv,yv)))
-    return _both(StoreDL, tr, va, bs, val_bs, drop_last, device, size=size, resize=resize, scale=scale, ratio=ratio, flip=flip, seed=seed, workers=workers)
+    return _both(StoreDL, tr, va, bs, val_bs, drop_last, device, size=size, resize=resize, scale=scale, ratio=ratio,
+                 flip=flip, seed=seed, workers=workers)

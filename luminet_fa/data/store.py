@@ -25,12 +25,12 @@ from ..core import InputError, PathError, one_line_errors
 # %% ../../nbs/18_data.store.ipynb #a8835ddc
 class Report(dict):
     "What is odd about a folder of images: kind -> names"
-    kinds = dict(val_only='classes in val that train lacks', loose='images in no class folder, though they belong in train/<class>/ or val/<class>/',
+    kinds = dict(val_only='classes in val that train lacks',
+        loose='images in no class folder, though they belong in train/<class>/ or val/<class>/',
         name='classes with line breaks, control characters or bytes that are not UTF-8 in their names, to be renamed',
         special='named pipes, sockets, devices and links that lead nowhere, left out',
-        outside='links that lead out of the folder, left out',
         loop='links to folders that hold them or that another link led to before, not followed',
-        extreme='images of too many pixels or too long a shape, left out',
+        outside='links that lead out of the folder, left out', extreme='images of too many pixels or too long a shape, left out',
         skipped='hidden files, and folders that are no classes (., __ or @ in front), skipped',
         no_image='files that hold no image, left out', corrupt='corrupt images, left out',
         white='images of 32 bits that do not say what is white, left out', empty='classes without an image, which keep their label',
@@ -51,7 +51,7 @@ class Report(dict):
     __repr__ = __str__
 
 # %% ../../nbs/18_data.store.ipynb #6ea1ec3f
-_unseen = re.compile('[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')   # characters that move what is printed, and bytes that are none
+_unseen = re.compile('[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')   # what moves the print, and bytes that are no text
 
 def _shown(name):
     "`name` as it can be printed, on one line"
@@ -117,7 +117,8 @@ def _open(file):
     w,h = im.size
     if w*h<=_max_pixels and max(w, h)<=_max_ratio*min(w, h): return im
     im.close()
-    raise _Extreme(f"{file} has {w}x{h} pixels: a picture may have {_max_pixels:,}, and a longer side of {_max_ratio} times the shorter one")
+    raise _Extreme(f"{file} has {w}x{h} pixels: a picture may have {_max_pixels:,}, "
+                   f"and a longer side of {_max_ratio} times the shorter one")
 
 # %% ../../nbs/18_data.store.ipynb #9c91b6c1
 _modes = {'L':'grey', '1':'grey', 'CMYK':'cmyk'}
@@ -176,17 +177,12 @@ def _passed_over(e, root, seen):
     return _odd_link(e, folder, root, seen) if e.is_symlink() else None
 
 def _walk(d, at, report, root, seen):
-    "Yield name and entry of the images and folders in `d` itself; `report` gets what is passed over"
+    "Yield name and entry of the images and folders below `d`; `report` gets what is passed over, links that lead out of a `root` among it"
     for e in sorted(os.scandir(d), key=lambda e: e.name):
         name,kind = f'{at}/{e.name}',_passed_over(e, root, seen)
-        if kind: report.add(kind, name)
-        else: yield name,e
-
-def _images(d, at, report, root, seen):
-    "Yield name and entry of each image below folder `d`; with a `root`, links that lead out of it are not followed"
-    for name,e in _walk(d, at, report, root, seen):
-        if e.is_dir(): yield from _images(e.path, name, report, root, seen)
-        else: yield name,e
+        if kind: report.add(kind, name); continue
+        yield name,e
+        if e.is_dir(): yield from _walk(e.path, name, report, root, seen)
 
 # %% ../../nbs/18_data.store.ipynb #6f582e1d
 def _note_classes(n, report):
@@ -202,17 +198,22 @@ def _split(path, s, report, links):
     "Class -> list of (name, bytes, time) of the images in a split"
     d,seen,found = path/s,set(),{}
     if not d.is_dir():
-        raise PathError(f"{path} {f'has no folder {s}/' if path.is_dir() else 'does not exist'}: images are expected in train/<class>/ and val/<class>/")
+        why = f'has no folder {s}/' if path.is_dir() else 'does not exist'
+        raise PathError(f"{path} {why}: images are expected in train/<class>/ and val/<class>/")
     root = None if links else path.resolve()
     if root and not d.resolve().is_relative_to(root):
         raise InputError(f"{d} is a link that leads out of {path}: links=True (--links) follows such links")
     for name,e in _walk(d, s, report, root, seen):
-        if not e.is_dir(): report.add('loose', name); continue
-        if _unseen.search(e.name): report.add('name', name)
-        files = ((n, o.stat()) for n,o in _images(e.path, name, report, root, seen))
-        found[e.name] = [(n, o.st_size, o.st_mtime_ns) for n,o in files]
+        (_,c,*deeper),st = name.split('/'),e.stat()
+        if not e.is_dir():
+            if deeper: found[c].append((name, st.st_size, st.st_mtime_ns))
+            else: report.add('loose', name)
+        elif not deeper:
+            found[c] = []
+            if _unseen.search(c): report.add('name', name)
     return found
 
+# %% ../../nbs/18_data.store.ipynb #48c1b3ef
 def scan_images(
     path,       # folder with train/<class>/ and val/<class>/
     links=False,# follow links that lead out of it?
@@ -246,6 +247,7 @@ def _write(file, text):
     "Write a small file whole or not at all"
     with _whole(file) as f: f.write(text.encode())
 
+# %% ../../nbs/18_data.store.ipynb #a697964a
 _version = 2   # of what a store holds: since 2, pictures of 16 bits are read rightly and folders such as .git are no classes
 
 def _cores(): return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
@@ -308,6 +310,7 @@ def _table(out, stem):
     "What is in a chunk"
     return json.loads(_own_file(out, f'{stem}.json').read_text())
 
+# %% ../../nbs/18_data.store.ipynb #845bf5c4
 def _have(out, stem, files, cfg, verify):
     "Whether a chunk is there, made of these files with these settings, and whole"
     try:
@@ -334,7 +337,8 @@ def _n_files(jobs): return sum(map(len, jobs.values()))
 
 def _make_chunks(root, out, jobs, cfg, workers, progress):
     "Make the chunks `jobs`, several at a time"
-    done,n,n_all = 0,0,_n_files(jobs)
+    done = n = 0
+    n_all = _n_files(jobs)
     with _strict(), ThreadPoolExecutor(workers) as ex:
         tasks = [ex.submit(_make_chunk, root, out, *j, cfg) for j in jobs.items()]
         try:
@@ -348,19 +352,23 @@ def _too_many(report, n, max_bad, out):
     bad,unread = (sum(len(report.get(k, ())) for k in o) for o in (report.bad, report.unread))
     n += unread
     if bad>n*max_bad/100:
-        raise InputError(f"{bad:,} of {n:,} images ({100*bad/n:.1f} %) cannot be used, more than {max_bad:g} % (all are in {out/'report.txt'}):\n"
-                         f"{report}\nFetch them again and repeat the command, which makes only what has changed; "
+        raise InputError(f"{bad:,} of {n:,} images ({100*bad/n:.1f} %) cannot be used, more than {max_bad:g} % "
+                         f"(all are in {out/'report.txt'}):\n{report}\n"
+                         "Fetch them again and repeat the command, which makes only what has changed; "
                          "or allow more with max_bad, and links that lead out of the folder with links")
 
 # %% ../../nbs/18_data.store.ipynb #b9af96f4
 def _index(chunks, vocab):
     "The tables of one split, from those of its `chunks`: label, shape, chunk, start, bytes, and the names"
     def of(k): return [o for d in chunks for o in d[k]]
-    label,names,size = dict(zip(vocab, count())),of('name'),np.array(of('bytes'), np.int64)
+    label,names = dict(zip(vocab, count())),of('name')
+    size = np.array(of('bytes'), np.int64)
     ends = np.array([o for d in chunks for o in accumulate(d['bytes'])], np.int64)
-    return dict(y=np.array([label[o.split('/')[1]] for o in names], np.int64), hw=np.array(of('hw'), np.int32).reshape(-1,2), bytes=size, start=ends-size,
-        chunk=np.repeat(np.arange(len(chunks)), [len(d['name']) for d in chunks]), names=np.frombuffer(os.fsencode('\0'.join(names)), np.uint8))
+    return dict(y=np.array([label[o.split('/')[1]] for o in names], np.int64), bytes=size, start=ends-size,
+        hw=np.array(of('hw'), np.int32).reshape(-1,2), names=np.frombuffer(os.fsencode('\0'.join(names)), np.uint8),
+        chunk=np.repeat(np.arange(len(chunks)), [len(d['name']) for d in chunks]))
 
+# %% ../../nbs/18_data.store.ipynb #564cbb77
 def _finish(out, path, jobs, cfg, vocab, report, max_bad):
     "Write the report, the tables and, if all is well, `store.json`"
     splits,n = {},{}
@@ -432,8 +440,10 @@ def build_store(
 def _no_store(d):
     "Why there is no store in `d`, and what to do"
     if not d.is_dir(): return f"there is no folder {d}"
-    if any(d.glob('*-*.bin')): return f"the store in {d} is not finished: repeat the `luminet_store` command that began it, it goes on from there"
-    if (d/'train').is_dir(): return f"{d} holds images, not a store: build one from them once, with `luminet_store {d} OUT`, and give OUT"
+    if any(d.glob('*-*.bin')):
+        return f"the store in {d} is not finished: repeat the `luminet_store` command that began it, it goes on from there"
+    if (d/'train').is_dir():
+        return f"{d} holds images, not a store: build one from them once, with `luminet_store {d} OUT`, and give OUT"
     return f"{d} holds no store: build one with `luminet_store DIR {d}`"
 
 def _meta(folder):
@@ -444,7 +454,8 @@ def _meta(folder):
         m = json.loads(f.read_text())
         if m['version']==_version: return m,[o for s in m['splits'].values() for o in s['chunks']]
     except (ValueError,TypeError,KeyError,AttributeError): pass
-    raise InputError(f"the store.json in {folder} is damaged or is from another version of luminet_fa: repeat the command that built the store")
+    raise InputError(f"the store.json in {folder} is damaged or is from another version of luminet_fa: "
+                     "repeat the command that built the store")
 
 # %% ../../nbs/18_data.store.ipynb #743f15c1
 class StoreSplit:
@@ -458,9 +469,13 @@ class StoreSplit:
         self.folder,self.files,self.jpeg,self._maps = folder,[folder/o for o in chunks],jpeg,{}
         with np.load(_own_file(folder, f'{split}.npz')) as z:
             y,hw,self._start,self._bytes,self._chunk,self._names = (z[k] for k in ('y','hw','start','bytes','chunk','names'))
-        if (hw.max(1)>_max_ratio*hw.min(1)).any(): raise InputError(f"the store in {folder} holds pictures of too long a shape: build it again")
+        if (hw.max(1)>_max_ratio*hw.min(1)).any():
+            raise InputError(f"the store in {folder} holds pictures of too long a shape: build it again")
         self.y,self.hw = torch.from_numpy(y),torch.from_numpy(hw).long()
-    names = property(lambda self: os.fsdecode(self._names.tobytes()).split('\0') if len(self) else [], doc="Files the images came from, below the source folder")
+    @property
+    def names(self):
+        "Files the images came from, below the source folder"
+        return os.fsdecode(self._names.tobytes()).split('\0') if len(self) else []
     def __len__(self): return len(self.y)
     def __getstate__(self): return {**self.__dict__, '_maps':{}}
 

@@ -179,7 +179,8 @@ class SharedDL(TfmdDL):
         super().__init__(dataset, bs=bs, shuffle=shuffle, drop_last=drop_last, num_workers=0, **kwargs)
         if not 0<=rank<world: raise InputError(f"rank must be in 0..world-1, got rank {rank} of {world}")
         if world>self.bs: raise InputError(f"{world} processes cannot share a batch of {self.bs}")
-        if world>1 and self.shuffle and seed is None: raise InputError(f"{world} processes need a common seed, or each would see batches of its own")
+        if world>1 and self.shuffle and seed is None:
+            raise InputError(f"{world} processes need a common seed, or each would see batches of its own")
         store_attr('seed,rank,world')
         self.last_n,self.last_idxs = 0,None
         self.gen = None if seed is None else torch.Generator().manual_seed(seed)
@@ -205,6 +206,7 @@ def __setstate__(self:SharedDL, state):
     def made(v): return torch.Generator().set_state(torch.frombuffer(bytearray(v), dtype=torch.uint8)) if isinstance(v, bytes) else v
     self.__dict__.update({k: made(v) for k,v in state.items()})
 
+# %% ../../nbs/19_data.tensor.ipynb #aa2fae9e
 @patch
 def shares(self:SharedDL,
     n:int, # images in an epoch, >=0
@@ -310,7 +312,8 @@ def __iter__(self:SharedDL):
 
 # %% ../../nbs/19_data.tensor.ipynb #15e0caf8
 def _no_batch(n, bs):
-    if n==0: return "there are no images in this loader: an exported learner keeps none; give it new data with `learn.dls = ...` or `dls.test_dl(images)`"
+    if n==0: return ("there are no images in this loader: an exported learner keeps none; "
+                     "give it new data with `learn.dls = ...` or `dls.test_dl(images)`")
     return f"a batch of {bs} is larger than the data ({n} images), so nothing would be trained: use bs<={n} or drop_last=False"
 
 # %% ../../nbs/19_data.tensor.ipynb #817c0552
@@ -358,7 +361,7 @@ def as_images(
     if x.ndim==3: x = x[None]
     if x.shape[1:]==(c,h,w): return x
     if x.shape[1:]==(h,w,c): return x.permute(0,3,1,2).contiguous()
-    raise InputError(f"images of shape {tuple(x.shape)} do not fit: this loader holds {c}x{h}x{w} images, give it (N,{c},{h},{w}) or (N,{h},{w},{c})")
+    raise InputError(f"images of shape {tuple(x.shape)} do not fit: this loader holds {c}x{h}x{w} images, channels first or last")
 
 # %% ../../nbs/19_data.tensor.ipynb #cd87ad87
 class TensorDataLoaders(DataLoaders):
@@ -476,7 +479,8 @@ def tensor_dls(
     drop_last:bool=True,  # leave out the incomplete last training batch?
 )->TensorDataLoaders:     # `train` augmented and shuffled, `valid` neither and complete
     "`DataLoaders` that keep their images as one uint8 tensor on the device"
-    vocab,mean,std = list(vocab),list(mean),list(std)
+    vocab = list(vocab)
+    mean,std = list(mean),list(std)
     x,y = _check_images(x_train, y_train, len(vocab), 'train')
     xv,yv = _check_images(x_valid, y_valid, len(vocab), 'valid')
     _check_dls(x, y, xv, pad, vocab, mean, std)

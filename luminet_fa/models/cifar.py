@@ -56,7 +56,7 @@ def stage(
     "`n` blocks in a row; only the first changes width and size"
     return nn.Sequential(*[block(nf if i else ni, nf, 1 if i else stride, **kwargs) for i in range(n)])
 
-# %% ../../nbs/10_models.cifar.ipynb #2cacb85a
+# %% ../../nbs/10_models.cifar.ipynb #3c63bb83
 def layers(
     block:type,   # as in `stage`
     chans:tuple,  # channels before the first stage and after each
@@ -74,7 +74,7 @@ def numbered(
     "A convolution, its BatchNorm and a ReLU, by their names"
     return {f'{k}{i}': m for k,m in zip(('conv','bn','relu'), conv_relu(*args))}
 
-# %% ../../nbs/10_models.cifar.ipynb #13784e67
+# %% ../../nbs/10_models.cifar.ipynb #6c829516
 class Convs(nn.Module):
     "Convolutions with their BatchNorms under the names `conv1`, `bn1`, `conv2`, ..."
     def __init__(self, *convs): # arguments of `conv_bn`, a tuple for each
@@ -95,7 +95,7 @@ def init_he(
     nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
     if m.bias is not None: nn.init.zeros_(m.bias)
 
-# %% ../../nbs/10_models.cifar.ipynb #d2bf07eb
+# %% ../../nbs/10_models.cifar.ipynb #acf80a26
 class ConvNet(nn.Module):
     "Named parts in a row, a mean over positions, and a last part that makes the logits"
     he = True # He initialization?
@@ -112,7 +112,7 @@ class ConvNet(nn.Module):
         for k in self.body: x = getattr(self, k)(x)
         return getattr(self, self.head)(x.mean((2,3)))
 
-# %% ../../nbs/10_models.cifar.ipynb #74c04924
+# %% ../../nbs/10_models.cifar.ipynb #b0b873b7
 class Residual(Convs):
     "Convolutions with a ReLU between them, beside an identity or, where the shape changes, a 1x1 convolution"
     def __init__(self, side, ni, nf, stride, *convs): # name of what is beside them; channels in, out; stride; as for `Convs`
@@ -127,7 +127,7 @@ class Residual(Convs):
         for i in range(2, self.n+1): out = self.step(i, F.relu(out))
         return F.relu(out + getattr(self, self.side)(x))
 
-# %% ../../nbs/10_models.cifar.ipynb #1045fc53
+# %% ../../nbs/10_models.cifar.ipynb #733dbf9f
 def blocks_a_stage(
     depth:int, # layers with weights
     other:int, # how many of them are outside the blocks
@@ -350,6 +350,13 @@ cifar_models = {
     'ResNet50':    CifarResNet50,
 }
 
+# %% ../../nbs/10_models.cifar.ipynb #1dc36b8a
+def check_n_out(
+    n_out:int, # classes
+):
+    "Refuse a network without classes"
+    if n_out<1: raise InputError(f"n_out must be at least 1, got {n_out}")
+
 # %% ../../nbs/10_models.cifar.ipynb #20e0b013
 def cifar_model(
     name:str,      # a key of `cifar_models`
@@ -357,5 +364,5 @@ def cifar_model(
 )->nn.Module:      # freshly initialized, in train mode; images (B,3,H,W) -> logits (B,n_out)
     "The benchmark's network `name` for `n_out` classes"
     if name not in cifar_models: raise InputError(f"no network is called {name!r}; known: {', '.join(cifar_models)}")
-    if n_out<1: raise InputError(f"n_out must be at least 1, got {n_out}")
+    check_n_out(n_out)
     return cifar_models[name](n_out=n_out)

@@ -15,7 +15,7 @@ from torchvision.models import get_model, get_model_weights, list_models
 from fastcore.basics import patch
 from fastai.vision.core import imagenet_stats
 from ..core import InputError, PathError
-from .cifar import ConvNet, conv_relu
+from .cifar import ConvNet, check_n_out, conv_relu
 from ..teacher import InputMap
 from ..weights import load_weights, read_weights
 
@@ -46,7 +46,8 @@ class MobileNetV1(ConvNet):
 def _check_size(x):
     "Refuse images that five halvings leave nothing of"
     if min(x.shape[-2:])<32:
-        raise InputError(f"MobileNetV1 halves the image five times: it is made for 224 pixels and needs 32, got {x.shape[-2]}x{x.shape[-1]}")
+        raise InputError(f"MobileNetV1 halves the image five times: it is made for 224 pixels and needs 32, got "
+                         f"{x.shape[-2]}x{x.shape[-1]}")
 
 # %% ../../nbs/11_models.imagenet.ipynb #48ac8dea
 @patch
@@ -102,8 +103,8 @@ def _version(lib, key, weights):
     "What is to be downloaded for `weights`; None for None and for a file"
     have = _versions(lib, key)
     if weights is None or str(weights) in have: return have.get(str(weights))
-    if not Path(weights).is_file():
-        raise PathError(f"{str(weights)!r} is no file, and {key} has " + (f"weights called {', '.join(have)}" if have else 'no published weights'))
+    there = f"weights called {', '.join(have)}" if have else 'no published weights'
+    if not Path(weights).is_file(): raise PathError(f"{str(weights)!r} is no file, and {key} has {there}")
 
 # %% ../../nbs/11_models.imagenet.ipynb #d04fd593
 def published_top1(
@@ -117,10 +118,11 @@ def published_top1(
 
 # %% ../../nbs/11_models.imagenet.ipynb #481ec181
 ImageInput = namedtuple('ImageInput', 'mean std size')
-ImageInput.__doc__ = "What a network expects: mean and std per channel of pixels in 0..1, and the size in pixels, one number or (height, width)"
+ImageInput.__doc__ = ("What a network expects: mean and std per channel of pixels in 0..1, and the size in pixels, one number "
+                      "or (height, width)")
 
 def _cfg_input(mean, std, input_size, **_):
-    "`ImageInput` from timm's configuration"
+    "`ImageInput` from timm's configuration, or what is called so there"
     h,w = input_size[-2:]
     return ImageInput(tuple(mean), tuple(std), h if h==w else (h,w))
 
@@ -133,16 +135,17 @@ def input_of(
     if isinstance(network, nn.Module):
         inp = getattr(network, 'image_input', None)
         cfg = getattr(network, 'pretrained_cfg', None)
-        if inp is None and not cfg: raise InputError(f"a {type(network).__name__} does not say what it was trained on: pass its name, or make an InputMap")
+        if inp is None and not cfg:
+            raise InputError(f"a {type(network).__name__} does not say what it was trained on: pass its name, or make an InputMap")
         return inp or _cfg_input(**cfg)
     lib,key = _source(network)
-    if lib=='own': return ImageInput(*map(tuple, imagenet_stats), 224)
+    if lib=='own': return _cfg_input(*imagenet_stats, (224,224))
     if lib=='timm':
         cfg = _timm(key).get_pretrained_cfg(key)
         if cfg is None: raise InputError(f"timm does not say what {key} was trained on: make an InputMap")
         return _cfg_input(**vars(cfg))
     t = (_version(lib, key, weights) or _versions(lib, key)['published']).transforms()
-    return ImageInput(tuple(t.mean), tuple(t.std), t.crop_size[0])
+    return _cfg_input(t.mean, t.std, t.crop_size*2)
 
 # %% ../../nbs/11_models.imagenet.ipynb #49e647a5
 def input_map(
@@ -166,7 +169,9 @@ def _build(lib, key, n_out, w):
 def _check_classes(name, w, n_out):
     "Refuse a number of classes that the published weights do not have"
     c = w.num_classes if hasattr(w, 'num_classes') else len(w.meta['categories'])
-    if c!=n_out: raise InputError(f"the published weights of {name} have {c} classes, n_out is {n_out}: build it with n_out={c}, then pass class_map or replace its head")
+    if c!=n_out:
+        raise InputError(f"the published weights of {name} have {c} classes, n_out is {n_out}: build it with n_out={c}, "
+                         "then pass class_map or replace its head")
 
 # %% ../../nbs/11_models.imagenet.ipynb #f5c5dae6
 def imagenet_model(
@@ -177,13 +182,14 @@ def imagenet_model(
 )->nn.Module:              # in train mode; images (B,3,H,W) -> logits (B,n_out); `image_input` says what input_of says
     "The network `name`, with random, published or one's own weights"
     lib,key = _source(name)
-    if n_out<1: raise InputError(f"n_out must be at least 1, got {n_out}")
+    check_n_out(n_out)
     w = _version(lib, key, weights)
     if w is not None: _check_classes(name, w, n_out)
     try: m = _build(lib, key, n_out, w)
     except OSError as e:
         if w is None: raise
-        raise InputError(f"the published weights of {name} could not be downloaded ({type(e).__name__}: {str(e).rstrip('.')}). Fetch them where there is a network "
+        raise InputError(f"the published weights of {name} could not be downloaded ({type(e).__name__}: "
+                         f"{str(e).rstrip('.')}). Fetch them where there is a network "
                       f"({getattr(w, 'hf_hub_id', None) or w.url}) and pass the file as weights") from None
     if weights is not None and w is None: load_weights(m, read_weights(weights, weights_only), name=weights)
     if lib!='timm': m.image_input = input_of(name, weights)
