@@ -11,6 +11,8 @@ from fastai.basics import *
 from fastai.vision.all import ClassificationInterpretation, Interpretation, load_learner
 from luminet_fa.all import *
 from luminet_fa.core import exact_float32
+from luminet_fa.distributed import processes
+from luminet_fa.train import Job
 import copy                                           # fastai exports a function of this name
 from simgpu import SimGPU
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
