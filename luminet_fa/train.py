@@ -385,7 +385,7 @@ def file(self:Job,
     return self._place(method, seed, ext)[0]
 
 # %% ../nbs/31_train.ipynb #d166f467
-def _has_teacher(method): return method not in ('teacher','alone')
+def _has_teacher(method): return method not in distill_methods or distill_methods[method].loss is not None    # a subclass may have others
 
 @patch
 def settings(self:Job,
@@ -396,11 +396,15 @@ def settings(self:Job,
     r,taught = self.recipe,_has_teacher(method)
     base = r.of_teacher() if method=='teacher' else r
     own = {} if method=='teacher' else r.method(method)
-    odd = dict(cache=1 if self.cache and taught else 0, opt='' if r.optimiser=='sgd' else r.optimiser, sync=1 if self.sync and method=='luminet' else 0,
-               size=r.size, start_size=r.start_size if r.size else None, milestones=[*r.milestones] if r.schedule=='paper' else 0)
+    odd = {}
+    if self.cache and taught: odd['cache'] = 1
+    if r.optimiser!='sgd': odd['opt'] = r.optimiser
+    if self.sync and method=='luminet': odd['sync'] = 1
+    if r.size: odd.update(size=r.size, start_size=r.start_size)
+    if r.schedule=='paper': odd['milestones'] = [*r.milestones]
     return dict(recipe=r.name, method=method, arch=base.student, seed=seed, epochs=base.epochs, bs=r.bs, schedule=r.schedule,
         lr=own.pop('lr', base.lr), wd=base.wd, holdout=self.holdout, images=self.n_images(method), dtype=self.dtype,
-        teacher=self.teacher.id if taught and self.teacher else None, **own, **{k:v for k,v in odd.items() if v or k=='start_size' and v==0},
+        teacher=self.teacher.id if taught and self.teacher else None, **own, **odd,
         commit=luminet_fa.__version__ if self.commit=='none' else self.commit,         # a wheel has no commit
         data=self._hashes.get(self.n_images(method)))
 
@@ -539,7 +543,7 @@ def _problem(self:Job, text):
     if processes()[0]==0: print(text, flush=True)
 
 # %% ../nbs/31_train.ipynb #1aa13bce
-_paths,_silent = dict(path='DIR', teacher='FILE', cache='FOLDER'),{'out','ledger','fresh','device','verbose','bars','channels_last','cbs','__stored_args__'}
+_paths,_silent = dict(path='DIR', teacher='FILE', cache='FOLDER'),{'out','ledger','fresh','device','verbose','bars','channels_last','cbs'}
 
 @patch
 def command(self:Job)->str: # without local folders
@@ -548,7 +552,7 @@ def command(self:Job)->str: # without local folders
     said = dict(methods=self.methods, seeds=r.seeds, epochs=r.epochs, pretrain=r.pretrain,
                 **{k:getattr(r, k) for k in ('schedule','opt') if getattr(r, k)!=getattr(usual, k)},
                 settings=[f'{k}={v:g}' for k,v in self.changed.items()], teacher=self.teacher and self.teacher.given,
-                **{k:v for k,v in vars(self.opts).items() if k not in _silent}) | dict(dtype=self.dtype.replace('tf32', 'float32'))
+                **{k:v for k,v in self.opts.__stored_args__.items() if k not in _silent}) | dict(dtype=self.dtype.replace('tf32', 'float32'))
     words = ['luminet_distill' if n==1 else f'torchrun --nproc_per_node {n} $(which luminet_distill)', r.name]
     for k,v in said.items():
         if not v: continue
