@@ -11,6 +11,7 @@ import io, json, platform, random, shutil, sys, time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from itertools import count
 from pathlib import Path
 import fastai, fastai.callback.fp16, fastai.callback.schedule
@@ -552,7 +553,7 @@ def command(self:Job)->str: # without local folders
     said = dict(methods=self.methods, seeds=r.seeds, epochs=r.epochs, pretrain=r.pretrain,
                 **{k:getattr(r, k) for k in ('schedule','opt') if getattr(r, k)!=getattr(usual, k)},
                 settings=[f'{k}={v:g}' for k,v in self.changed.items()], teacher=self.teacher and self.teacher.given,
-                **{k:v for k,v in self.opts.__stored_args__.items() if k not in _silent}) | dict(dtype=self.dtype.replace('tf32', 'float32'))
+                **{k:getattr(self.opts, k) for k in signature(RunOptions).parameters if k not in _silent}) | dict(dtype=self.dtype.replace('tf32', 'float32'))
     words = ['luminet_distill' if n==1 else f'torchrun --nproc_per_node {n} $(which luminet_distill)', r.name]
     for k,v in said.items():
         if not v: continue
