@@ -19,14 +19,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
 warnings.filterwarnings('always', message='.*could not be written')
 import numpy as np, torch
-from luminet_fa.analysis import VariantLoss, class_correlation, penultimate
+from luminet_fa.run.analysis import VariantLoss, class_correlation, penultimate
 from luminet_fa.callback import DistillCallback
 from luminet_fa.core import one_line_errors
-from luminet_fa.ledger import append_row, hardware, source_commit, table_text, write_atomic, utc_now
+from luminet_fa.run.ledger import append_row, hardware, source_commit, table_text, write_atomic, utc_now
+from luminet_fa.losses import distill_methods
 from luminet_fa.metrics import reliability_bins
-from luminet_fa.recipes import get_recipe
+from luminet_fa.run.recipes import get_recipe, make_dls
 from luminet_fa.teacher import load_teacher
-from luminet_fa.train import Job, make_dls, make_model
+from luminet_fa.models.all import make_model
+from luminet_fa.run.job import Job
 
 
 def fits(r):
@@ -105,7 +107,7 @@ def run_students(a):
     r = get_recipe(a.recipe)
     dls = make_dls(r, a.path, device=a.device)
     root = Path(a.run)/r.name.replace('/', '-')
-    files = {'teacher': (r.teacher, a.teacher), **{m: (r.student, root/f'{m}-s{a.seed}.safetensors') for m in ('alone', 'kd', 'dkd', 'lskd', 'luminet')}}
+    files = {'teacher': (r.teacher, a.teacher), **{m: (r.student, root/f'{m}-s{a.seed}.safetensors') for m in distill_methods if m != 'teacher'}}
     files = {m: v for m, v in files.items() if Path(v[1]).exists()}
     keep, out = torch.arange(0, dls.c, dls.c//10), {}
     for m, (arch, f) in files.items():

@@ -10,7 +10,7 @@ from teacher import noise_cache
 from fastai.basics import Callback, CrossEntropyLossFlat, Learner
 from fastai.callback.core import CancelTrainException
 from luminet_fa.callback import LumiNetCallback
-from luminet_fa.schedules import opt_func
+from luminet_fa.run.schedules import opt_func
 
 
 class Until(Callback):

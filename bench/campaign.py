@@ -23,10 +23,11 @@ warnings.filterwarnings('always', message='.*could not be written')
 import pandas as pd, torch
 from fastai.callback.core import Callback
 from luminet_fa.core import one_line_errors
-from luminet_fa.ledger import source_commit, hardware, table_text
-from luminet_fa.recipes import recipes, teachers
-from luminet_fa.teachers import read_card, teacher_recipe, train_teacher
-from luminet_fa.train import Job, _load
+from luminet_fa.run.ledger import source_commit, hardware, table_text
+from luminet_fa.run.recipes import recipes, teachers
+from luminet_fa.run.pretrain import read_card, teacher_recipe, train_teacher
+from luminet_fa.run.checkpoint import load_run
+from luminet_fa.run.job import Job
 
 FIRST = ['resnet32x4', 'wrn_40_2', 'resnet56', 'vgg13', 'resnet110', 'ResNet50']
 METHODS = ['luminet', 'kd', 'alone']
@@ -87,7 +88,7 @@ class Campaign:
         j = self.job(r, m)
         want = comparable(j.settings(m, s))
         for word, ext in (('done', 'safetensors'), ('begun', 'ckpt')):
-            if any(comparable(_load(f)['settings']) == want for f in j.folder.glob(f'{m}-s{s}*.{ext}')): return word if taught else 'begun'
+            if any(comparable(load_run(f)['settings']) == want for f in j.folder.glob(f'{m}-s{s}*.{ext}')): return word if taught else 'begun'
         return 'open'
 
     def run(self, kind, r, m, s):

@@ -109,6 +109,6 @@ def batches(dl):
 
 def add_row(csv_name, row):
     "Append the dict `row` to bench/results/`csv_name`; new columns are added at the end, earlier rows leave them empty"
-    from luminet_fa.ledger import append_row
+    from luminet_fa.run.ledger import append_row
     append_row(RESULTS/csv_name, row)
     return RESULTS/csv_name

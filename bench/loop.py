@@ -23,7 +23,7 @@ from fastai.callback.schedule import ParamScheduler, combined_cos
 from luminet_fa.callback import LumiNetCallback
 from luminet_fa.data.cifar import cifar100_stats
 from luminet_fa.data.tensor import tensor_dls
-from luminet_fa.schedules import opt_func
+from luminet_fa.run.schedules import opt_func
 from luminet_fa.speed import BFloat16, FastEvents, LossOnDevice
 from luminet_fa.losses import luminet_loss
 

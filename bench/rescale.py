@@ -14,12 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
 import pandas as pd, torch
 from fastai.basics import CrossEntropyLossFlat, Learner, accuracy
-from luminet_fa.ledger import append_row, hardware, source_commit, utc_now
+from luminet_fa.run.ledger import append_row, hardware, source_commit, utc_now
 from luminet_fa.metrics import ExpectedCalibrationError
-from luminet_fa.recipes import get_recipe
+from luminet_fa.run.recipes import get_recipe, make_dls
 from luminet_fa.rescale import match_scale
 from luminet_fa.teacher import Teacher, load_teacher
-from luminet_fa.train import make_dls, make_model
+from luminet_fa.models.all import make_model
 
 
 def figures(model, dls):

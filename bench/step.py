@@ -24,7 +24,7 @@ from luminet_fa.callback import LumiNetCallback
 from luminet_fa.losses import luminet_loss
 from luminet_fa.models.cifar import cifar_model, cifar_models
 from luminet_fa.models.imagenet import imagenet_model
-from luminet_fa.schedules import opt_func
+from luminet_fa.run.schedules import opt_func
 from luminet_fa.speed import BFloat16
 from luminet_fa.teacher import Teacher
 from safetensors.torch import save_file

@@ -9,7 +9,7 @@ from common import time_side_by_side
 from step import in_a_fit, networks
 from luminet_fa.data.cifar import cifar100_stats
 from luminet_fa.data.tensor import tensor_dls
-from luminet_fa.views import ViewCache
+from luminet_fa.cache import ViewCache
 
 
 class Noise(ViewCache):

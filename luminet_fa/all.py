@@ -11,34 +11,35 @@ from fastai.callback.all import *
 import luminet_fa.speed as _speed                    # Learner.to_fast
 from .core import InputError
 from .perception import perception
-from .losses import luminet_loss, kd_loss, dkd_loss, lskd_loss
-from .losses import DistillLoss, LumiNetLoss, KDLoss, DKDLoss, LSKDLoss, distill_methods
-from .weights import load_weights, read_weights
-from .teacher import InputMap, Teacher, check_teacher, load_teacher, match_classes
-from .callback import DistillCallback, LumiNetCallback
+from .losses import luminet_loss, kd_loss, dkd_loss, lskd_loss, dist_loss
+from .losses import DistillLoss, LumiNetLoss, KDLoss, DKDLoss, LSKDLoss, DISTLoss, distill_methods
+from .models.core import InputMap, load_weights, read_weights
+from .teacher import Teacher, check_teacher, load_teacher, match_classes
+from .callback import DistillCallback, LumiNetCallback, distill_cbs
 from .metrics import ExpectedCalibrationError, NegLogLikelihood, TeacherAgreement, TeacherKL, plot_reliability
 from .fold import fold_batchnorm
 from .show import WatchDistill, plot_idea
 from .models.cifar import cifar_model, cifar_models
 from .models.imagenet import imagenet_model, input_map
 from .models.small import small_cnn, small_model
+from .models.all import make_model
 from .data.store import build_store
 from .data.tensor import as_images, hold_out, tensor_dls
 from .data.digits import digits_dls
 from .data.cifar import cifar_dls
 from .data.imagenet import imagenet_dls
 from .data.sets import data_sets
-from .schedules import fit_schedule, opt_func
-from .recipes import Recipe, get_recipe
-from .ledger import summarise
-from .views import ViewCache
+from .run.schedules import fit_schedule, opt_func
+from .run.recipes import Recipe, get_recipe, make_dls
+from .cache import ViewCache
 from .distributed import share_dls, shared_ctx
-from .train import RunOptions, distill_cbs, make_dls, make_model, run_recipe
-from .teachers import read_card, save_teacher, train_teacher, verify_teacher
+from .run.options import RunOptions
+from .run.experiment import run_recipe
+from .run.pretrain import read_card, save_teacher, train_teacher, verify_teacher
 from .rescale import match_scale
 from .ship import compare_networks, export_learner, export_onnx, export_program
 from .ship import load_student, model_card, push_student, save_student
-from .results import compare_table, paired_table, plot_methods, plot_published, read_ledger
+from .run.results import compare_table, paired_table, plot_methods, plot_published, read_ledger, summarise
 
 # %% ../nbs/80_all.ipynb #0eeb4f9c
 __all__ = [o for o in globals() if not o.startswith('_')]

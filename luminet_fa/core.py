@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['InputError', 'PathError', 'pick', 'check_logits', 'check_labels', 'eval_mode', 'own_device', 'exact_float32',
-           'uses_tf32', 'on_cpu', 'told_memory', 'repo_file', 'replacing', 'write_atomic', 'error_text',
+           'uses_tf32', 'on_cpu', 'told_memory', 'as_markdown', 'repo_file', 'replacing', 'write_atomic', 'error_text',
            'one_line_errors']
 
 # %% ../nbs/00_core.ipynb #d32f9ac9
@@ -101,6 +101,7 @@ def exact_float32():
     finally:
         for o,p in was: o.fp32_precision = p
 
+# %% ../nbs/00_core.ipynb #5c77eb39
 def uses_tf32(
     device, # torch.device or its name
 )->bool:
@@ -127,6 +128,13 @@ def told_memory():
         what = next((o for o in str(e).split('. ') if _no_room.search(o)), 'out of memory')
         raise InputError(f"{what}. Lower the batch size or the size of the images, train in bfloat16, "
                          "keep the teacher's logits in a cache, or take another device such as cpu") from e
+
+# %% ../nbs/00_core.ipynb #02b4fd44
+def as_markdown(
+    o, # text from a file, or anything that has a text
+)->str:
+    "`o` as Markdown that shows it and does nothing else"
+    return re.sub(r'[\\`\[\]<>|&$\r\n]', lambda m: f'&#{ord(m[0])};', str(o))
 
 # %% ../nbs/00_core.ipynb #e663b88c
 def repo_file(
@@ -183,6 +191,7 @@ def _end(number, frame):
     "A signal, as Ctrl-C"
     raise KeyboardInterrupt(number)
 
+# %% ../nbs/00_core.ipynb #ae804376
 @contextmanager
 def _signals():
     "Treat SIGTERM and SIGHUP as Ctrl-C, unless somebody has decided what they mean, as nohup does"
@@ -195,6 +204,7 @@ def _signals():
     finally:
         for s in free: signal.signal(s, signal.SIG_DFL)
 
+# %% ../nbs/00_core.ipynb #5bf271fb
 @contextmanager
 def one_line_errors(
     *paths,         # files and folders that the user named; None is ignored

@@ -13,12 +13,10 @@ from contextlib import contextmanager
 from fastcore.basics import ifnone, patch
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
-from fastai.learner import AvgLoss, AvgMetric, Learner, Metric, noop
+from fastai.learner import Learner, Metric, noop
 from fastai.torch_core import find_bs, get_model, num_distrib, rank_distrib, to_detach
 from torch.nn.parallel import DistributedDataParallel
 from .core import InputError
-from .callback import DistillCallback
-from .metrics import _Mean
 
 # %% ../nbs/26_distributed.ipynb #99836b53
 def processes()->tuple: # (rank, world); (0, 1) where nobody launched several
@@ -30,6 +28,7 @@ def join():
     "Join the processes that a launcher has started into one group, unless that is done"
     if not dist.is_initialized(): dist.init_process_group('cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo')
 
+# %% ../nbs/26_distributed.ipynb #a3ec7e66
 def from_first(
     f, # function of nothing, called in the first process alone; its result must be picklable
 ):     # what it returned, in every process
@@ -63,6 +62,7 @@ def same_everywhere(
             if other[k]!=v:
                 raise InputError(f"process {r} has {k} {other[k]!r}, process 0 has {v!r}: all need the same data, code and teacher")
 
+# %% ../nbs/26_distributed.ipynb #9d516925
 def any_process(
     flag:bool, # in this process
 )->bool:       # the same in every process
@@ -95,11 +95,12 @@ def _device():
     "Where the process group can exchange tensors"
     return torch.device('cuda', torch.cuda.current_device()) if dist.get_backend()=='nccl' else torch.device('cpu')
 
+# %% ../nbs/26_distributed.ipynb #b2af1080
 def reduce_metric(
-    m:Metric, # of this process; changed in place
+    m:Metric, # of this process; changed in place where its value is a `total` over a `count`, as of fastai's AvgLoss and AvgMetric
 ):
     "Make a metric that of the images of all processes"
-    if isinstance(m, (AvgLoss, AvgMetric, _Mean)): m.total,m.count = _sum(m.total),int(_sum(m.count))
+    if {'total','count'}<=vars(m).keys(): m.total,m.count = _sum(m.total),int(_sum(m.count))
 
 # %% ../nbs/26_distributed.ipynb #4cf27306
 def _own(b, cpu=True, gather=True):
@@ -128,6 +129,7 @@ def before_fit(self:SharedTrainer):
     own = nn.SyncBatchNorm.convert_sync_batchnorm(self.model) if self.sync_bn else self.model
     self.learn.model = DistributedDataParallel(own, **self.kwargs)
 
+# %% ../nbs/26_distributed.ipynb #f346debb
 @patch
 def after_loss(self:SharedTrainer):
     "A part counts as much as it has images"
@@ -145,18 +147,19 @@ def before_validate(self:SharedTrainer):
     self._ddp,self.learn.model = self.learn.model,self.learn.model.module
     for b in self.learn.model.buffers(): dist.broadcast(b, 0)
 
+# %% ../nbs/26_distributed.ipynb #fc809f22
 @patch
 def after_validate(self:SharedTrainer):
     "Metrics of all images"
     self.learn.model = self._ddp
     for m in self.recorder._valid_mets: reduce_metric(m)
 
+# %% ../nbs/26_distributed.ipynb #da774471
 @patch
 def after_train(self:SharedTrainer):
     "The distillation callback's columns over all images"
-    for cb in (o for o in self.learn.cbs if isinstance(o, DistillCallback)):
-        cb._sums = {k:(torch.tensor(_sum(t)), int(_sum(n))) for k,(t,n) in cb._sums.items()}
-        cb.history[-1].update(ce_loss=cb._ce_mean(), kd_loss=cb._kd_mean())
+    for cb in self.learn.cbs:
+        if hasattr(cb, 'reduce_sums'): cb.reduce_sums(_sum)
 
 @patch
 def after_cancel_validate(self:SharedTrainer):

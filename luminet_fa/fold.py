@@ -36,6 +36,7 @@ def _why(e):
 
 def _note(what, e, who='teacher'): _log.warning(f"{what}: {_why(e)}; the {who} runs without it")
 
+# %% ../nbs/01a_fold.ipynb #328d102b
 @contextmanager
 def _naming(done):
     "Say of any error inside that the network cannot be `done`"
@@ -48,6 +49,7 @@ def _ask(model, xb):
     "What `model` says of its own copy of the inputs: a network may write into what it is given"
     with torch.no_grad(): return model(*(o.clone() if isinstance(o, Tensor) else o for o in xb))
 
+# %% ../nbs/01a_fold.ipynb #b30f6103
 def _check_same(new, old, xb, rtol, what):
     "Raise unless `new` answers like `old`"
     a,b = _ask(new, xb),_ask(old, xb)
@@ -57,6 +59,7 @@ def _check_same(new, old, xb, rtol, what):
     off = (a-b).abs().max().item()
     if not off<=rtol*b.abs().max().item(): raise InputError(f"{what} changed its logits by {off:.2g}")
 
+# %% ../nbs/01a_fold.ipynb #378e364d
 def _check_exactly(new, model, xb, rtol, what):
     "The same in float32, whatever the network will run in"
     with autocast_off(next(model.parameters())), exact_float32(): _check_same(new, model, _few(xb), rtol, what)
@@ -112,6 +115,7 @@ def _tried(do, model, xb):
         _note(do.__name__, e)
         return model
 
+# %% ../nbs/01a_fold.ipynb #e7470414
 def speed_up(
     model:nn.Module,    # in eval mode; it is not changed
     *xb,                # inputs of one batch

@@ -90,6 +90,7 @@ def _edges(n_bins):
     if not n_bins>=1: raise InputError(f"n_bins must be at least 1, got {n_bins}")
     return torch.linspace(0, 1, n_bins+1)
 
+# %% ../nbs/04_metrics.ipynb #29625f47
 def _binned(p, y, edges):
     "Confidence of the top class of each row of `p`, whether it is right, and its bin; on the CPU"
     conf,top = p.max(1)
@@ -98,6 +99,7 @@ def _binned(p, y, edges):
     bins = torch.bucketize(conf, edges, right=True)-1
     return conf.double(),hit.double(),bins.clamp(0, len(edges)-2)
 
+# %% ../nbs/04_metrics.ipynb #ec291394
 def reliability_bins(
     preds:Tensor,      # probabilities (as `get_preds` gives them) or logits, (B,C,...)
     targs:Tensor,      # labels, integers in 0..C-1, (B,...)

@@ -70,6 +70,7 @@ def _are_probabilities(z):
     "Is every row of `z` a distribution over the classes?"
     return bool((z>=0).all() and (z.float().sum(1)-1).abs().max()<.01)
 
+# %% ../nbs/00_perception.ipynb #7d52eda2
 def _positive(**kw):
     "Raise unless every value is above 0 and finite"
     for k,v in kw.items():

@@ -21,6 +21,7 @@ def _label(ax, title, names):
     ax.set_title(title, fontsize=9)
     ax.set_xticks(range(len(names)), names, fontsize=7)
 
+# %% ../nbs/06_show.ipynb #41005723
 def _heat(ax, z, title, lim, names=(), row=None):
     "A table of logits, perhaps with one row framed"
     ax.imshow(z, cmap='RdBu_r', vmin=-lim, vmax=lim, aspect='auto')
@@ -29,6 +30,7 @@ def _heat(ax, z, title, lim, names=(), row=None):
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
 
+# %% ../nbs/06_show.ipynb #385d1bfc
 def _two_bars(bar, p_t, p_s):
     "Teacher's and student's numbers side by side, by the `bar` or `barh` of axes"
     at = np.arange(len(p_t))

@@ -29,6 +29,7 @@ class _Instead:
         vars(learn)[self.name] = self
     def __reduce__(self): return getattr,(self.learn,self.name)
 
+# %% ../nbs/05_speed.ipynb #44e67660
 class _Events(_Instead):
     "The same callbacks in the same order, without those that have nothing to do"
     name,cbs,of = '_call_one',None,None
@@ -92,6 +93,7 @@ def after_batch(self:LossOnDevice):
     if self.learn.iter%self.every==0: self._shown = self.learn.smooth_loss.cpu()
     self.learn.smooth_loss = self._shown
 
+# %% ../nbs/05_speed.ipynb #62134eaa
 @patch
 def after_train(self:LossOnDevice):
     "The epoch's values for `plot_loss`, in one copy"
@@ -102,6 +104,7 @@ def _swap(self:LossOnDevice, old, new):
     sm = self.learn.recorder.smooth_loss
     if type(sm) is old: sm.__class__ = new
 
+# %% ../nbs/05_speed.ipynb #84523bd8
 @patch
 def _to_cpu(self:LossOnDevice):
     losses = self.learn.recorder.losses
@@ -147,6 +150,7 @@ def _undo(model):
         set_random_states(**rng); torch.clear_autocast_cache()     # it holds weights in the layout that failed
     return undo
 
+# %% ../nbs/05_speed.ipynb #e23cc02a
 @patch
 def _first(self:_Forward, f, xb):
     "`f(*xb)`, and after an error once more without this speed-up"
@@ -175,6 +179,7 @@ def forward(self:_Forward,
     self._runs.add(key)
     return z
 
+# %% ../nbs/05_speed.ipynb #dfb05055
 @patch
 def _leave(self:_Forward, err):
     "Say why, and go"
@@ -234,6 +239,7 @@ class TriedChannelsLast(_Forward, ChannelsLast):
 # %% ../nbs/05_speed.ipynb #2bba9681
 def _has_conv2d(model): return any(isinstance(m, nn.Conv2d) for m in model.modules())
 
+# %% ../nbs/05_speed.ipynb #01ffb5eb
 @patch
 def to_fast(self:Learner,
     bf16:bool=None,          # train in bfloat16; None: where bf16_pays

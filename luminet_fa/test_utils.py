@@ -139,6 +139,7 @@ def child_env(
     one = dict(OMP_NUM_THREADS='1', GLOO_SOCKET_IFNAME='lo', CUDA_VISIBLE_DEVICES='', PYTHONWARNINGS='ignore')
     return {**os.environ, **one, 'PYTHONPATH':src, **kw}
 
+# %% ../nbs/90_test_utils.ipynb #b31ac127
 def launch(
     n:int,      # processes, >=1
     *args,      # of the Python interpreter: a script and its arguments, or '-c' and code

@@ -21,15 +21,15 @@ from luminet_fa.data.cifar import load_cifar100
 from luminet_fa.data import store
 from luminet_fa.data.store import Store, build_store, read_image, scan_images
 from luminet_fa.data.tensor import as_images
-from luminet_fa.ledger import source_commit, summarise
+from luminet_fa.run.ledger import source_commit
 from luminet_fa.metrics import TeacherAgreement
 from luminet_fa.models.imagenet import imagenet_model
-from luminet_fa.results import provenance
+from luminet_fa.run.results import provenance, summarise
 from luminet_fa.ship import load_student, model_card, save_student
 from luminet_fa.teacher import Teacher, check_teacher, load_teacher
 from luminet_fa.test_utils import toy_dls, toy_learner, toy_model
-from luminet_fa.train import run_recipe
-from luminet_fa.weights import load_weights, read_weights
+from luminet_fa.run.experiment import run_recipe
+from luminet_fa.models.core import load_weights, read_weights
 
 SECONDS, MORE_MB = 20, 700
 root = Path(tempfile.mkdtemp(prefix='hostile-'))

@@ -2,7 +2,7 @@
 """Run the notebooks' plain tests with the fastai and fastcore that pip picks today.
 
     python tools/newest.py                    # all notebooks, in the environment this Python belongs to
-    python tools/newest.py 31_train.ipynb     # some
+    python tools/newest.py 33_run.job.ipynb     # some
 
 nbdev 2 needs fastcore 1, so `nbdev_test` never meets the fastcore 2 that a user has. This runs the same cells without nbdev, each notebook in
 its own process, and leaves out the cells that need nbdev itself. It prints `ok` or `FAIL` for each notebook, and exits with 1 when one failed.

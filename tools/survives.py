@@ -11,13 +11,14 @@ from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS='1', MPLBACKEND='Agg')
 import numpy as np, pandas as pd, torch
-from luminet_fa.ledger import append_row, source_commit, table_text, utc_now, write_atomic
+from luminet_fa.run.ledger import append_row, source_commit, table_text, utc_now, write_atomic
 from luminet_fa.models.small import small_model
-from luminet_fa.recipes import get_recipe
+from luminet_fa.run.recipes import get_recipe
 from luminet_fa.teacher import load_teacher
-from luminet_fa.train import run_recipe, _load
+from luminet_fa.run.checkpoint import load_run
+from luminet_fa.run.experiment import run_recipe
 from luminet_fa.data.digits import digits_dls
-from luminet_fa.views import ViewCache, fingerprint
+from luminet_fa.cache import ViewCache, fingerprint
 
 torch.set_num_threads(1)
 warnings.simplefilter('ignore')
@@ -52,7 +53,7 @@ def kills(tmp, n):
     t0 = time.perf_counter()
     assert ended(child(lambda: small_run(tmp/'whole', teacher))) == 0
     took, done, bad, runs = time.perf_counter()-t0, 0, 0, 0
-    weights = fingerprint(_load(tmp/'whole'/'digits'/'luminet-s0.safetensors')['weights'])
+    weights = fingerprint(load_run(tmp/'whole'/'digits'/'luminet-s0.safetensors')['weights'])
     while done < n:
         out, runs = tmp/f'killed{runs}', runs+1
         while True:                                    # of one run; at most five kills, so that it comes to its end
@@ -66,7 +67,7 @@ def kills(tmp, n):
                 if ended(pid): bad += 1
                 break
         try:
-            same = fingerprint(_load(out/'digits'/'luminet-s0.safetensors')['weights']) == weights
+            same = fingerprint(load_run(out/'digits'/'luminet-s0.safetensors')['weights']) == weights
             bad += not (same and len(rows(out)) == 1 and rows(out).top1[0] == rows(tmp/'whole').top1[0])
         except Exception: bad += 1
     return 'kill -9 at a random moment of a run', done, done-bad, f'{runs} runs; each ended with the weights of a run in one piece, to the bit, and with one row'
@@ -80,7 +81,7 @@ def flips(tmp, n):
     weights = tmp/'teacher.pth'; torch.save(teacher.state_dict(), weights)
     ckpt = tmp/'c.ckpt'; torch.save(dict(settings={}, model=teacher.state_dict(), opt=dict(a=torch.randn(3000))), ckpt)
     def net(f): return load_teacher(f, small_model('cnn32')).state_dict()
-    for what, file, read in (('checkpoint', ckpt, _load), ('finished run', finished, _load), ('file of weights (.pth)', weights, net)):
+    for what, file, read in (('checkpoint', ckpt, load_run), ('finished run', finished, load_run), ('file of weights (.pth)', weights, net)):
         whole, right = file.read_bytes(), fingerprint(read(file), 16)
         refused = other = 0
         for i in rng.integers(0, 8*len(whole), n):
@@ -101,7 +102,7 @@ def cuts(tmp, n):
         whole, silent = file.read_bytes(), 0
         for i in rng.integers(0, len(whole), n):
             f = file.with_stem('cut'); f.write_bytes(whole[:i])
-            try: _load(f); silent += 1
+            try: load_run(f); silent += 1
             except Exception: pass
         yield f'a {what} cut short', n, n-silent, 'refused by name'
 
@@ -139,7 +140,7 @@ subprocess.run(['mount','-t','tmpfs','-o','size={size}','none','{disk}'], check=
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import survives, torch
 torch.manual_seed(0)
-from luminet_fa.train import luminet_distill
+from luminet_fa.run.cli import luminet_distill
 open('{disk}/filler', 'wb').write(b'x'*{size//2 if k % 2 else 0})
 luminet_distill(methods='luminet', seeds='0', epochs=3, images=128, teacher='{tmp}/t.safetensors', device='cpu', out='{disk}/runs')"""
         if k == 0:

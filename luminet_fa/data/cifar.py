@@ -68,6 +68,7 @@ class _Dtype:
         "`data`, bytes or what Python 2 had for them, as a new array"
         return np.frombuffer(data.encode('latin1') if isinstance(data, str) else data, self.dtype).reshape(shape, order=order).copy()
 
+# %% ../../nbs/21_data.cifar.ipynb #f2238cea
 class _Array:
     "Stands for numpy's array while its parts are read"
     def __setstate__(self, state): self.value = state[2].array(state[4], state[1], 'F' if state[3] else 'C')
@@ -93,6 +94,7 @@ class _ArrayUnpickler(pickle._Unpickler):   # the one in Python: that in C makes
         if what not in _stand_ins: raise pickle.UnpicklingError(f"the file asks for {what}, only numpy arrays are allowed")
         return lambda *args: _stand_ins[what](*args)       # a new one each time: what a file does to it is not there for the next file
 
+# %% ../../nbs/21_data.cifar.ipynb #e2b86647
 def _unpickle(f):
     o = _ArrayUnpickler(f, encoding='latin1').load()
     return {k.decode() if isinstance(k, bytes) else k: v.value if isinstance(v, _Array) else v for k,v in o.items()}
@@ -109,6 +111,7 @@ def _read_npz(d):
     if a and b and a!=b: raise InputError(f"{d}: train and test have other class names: a label means two things")
     return out,a or b or cifar100_names
 
+# %% ../../nbs/21_data.cifar.ipynb #cfacd17d
 def _part(s, f):
     "Images and labels of the pickle `f`, or the names in that called meta"
     b = _unpickle(f)
@@ -128,6 +131,7 @@ def _read_pickle(d):
         with _named(d/s), open(d/s, 'rb') as f: out[s] = _part(s, f)
     return out,out.pop('meta')
 
+# %% ../../nbs/21_data.cifar.ipynb #3f692aa1
 def _read_tar(p):
     out = {}
     with _named(p), tarfile.open(p) as t:
@@ -156,6 +160,7 @@ def _check_classes(y, yt, vocab, where):
     if n<2: raise InputError(f"{where}: classification needs at least two classes, the training set has {n}")
     if len(new): raise InputError(f"{where}: the test set has classes that the training set has not: {[vocab[c] for c in new[:5]]}")
 
+# %% ../../nbs/21_data.cifar.ipynb #d0b349d9
 def _read_files(files):
     "The pictures as one array (N,3,H,W)"
     xs = []
@@ -191,6 +196,7 @@ def _in_order(x, y):
     i = torch.from_numpy(np.lexsort((np.frombuffer(b''.join(sums), '>u8'), y)))
     return x[i],y[i]
 
+# %% ../../nbs/21_data.cifar.ipynb #112d4a46
 def _check(out, vocab, where):
     "Make tensors of `out`, and raise unless they are what any copy must be"
     for s,(x,y) in out.items():
@@ -207,6 +213,7 @@ def _download():
         raise InputError(f"CIFAR-100 could not be downloaded ({type(e).__name__}: {e}): "
                          "pass path, a folder or archive that holds it") from e
 
+# %% ../../nbs/21_data.cifar.ipynb #dae278f1
 def load_cifar100(
     path=None,   # folder or archive with any of the layouts; None: fastai downloads it (160 MB) into its data folder
     cache=False, # write what was read from class folders beside them as .npz, which is found first the next time?

@@ -54,6 +54,7 @@ def resized_crop(
     t,l,h,w = box
     return F.interpolate(_channels_last(a[t:t+h,l:l+w]), (size,size), mode='bilinear', antialias=True)
 
+# %% ../../nbs/22_data.imagenet.ipynb #743ab3ab
 def centre_crop(
     a,          # image, uint8 array, (H,W,3)
     size:int,   # of the result, pixels, <=resize
@@ -162,6 +163,7 @@ def draw(self:StoreDL,
     "The random numbers for one batch"
     return torch.rand(n, N_RAND, generator=torch.Generator().manual_seed(seed+step))
 
+# %% ../../nbs/22_data.imagenet.ipynb #3b146b4f
 @patch
 def make(self:StoreDL,
     idxs:Tensor, # which images, int64, (B,)
@@ -181,6 +183,7 @@ def _threads(device, world):
     "Threads for one process: none on a CPU, where they would take time from training; else its share of the cores"
     return 0 if device.type=='cpu' else max(1, min(16, _cores()//world-1))
 
+# %% ../../nbs/22_data.imagenet.ipynb #e320b308
 def _ahead(f, args, workers):
     "`f` of each of `args` in order, worked on by threads `workers` calls ahead"
     if not workers: yield from (f(*o) for o in args); return

@@ -57,6 +57,7 @@ def _shown(name):
     "`name` as it can be printed, on one line"
     return _unseen.sub(lambda m: ascii(m[0])[1:-1], name)
 
+# %% ../../nbs/18_data.store.ipynb #42504c88
 @patch
 def lines(self:Report,
     most:int=None, # names in a line; None: all
@@ -67,6 +68,7 @@ def lines(self:Report,
         return ', '.join([*map(_shown, v[:most]), *[f'and {left:,} more']*bool(left)])
     return [f"{what} ({len(v):,}): {some(v)}" for k,what in self.kinds.items() if (v:=self.get(k))]
 
+# %% ../../nbs/18_data.store.ipynb #df5f5002
 @patch
 def refuse(self:Report,
     where, # folder that was looked at
@@ -109,6 +111,7 @@ def _regular(file):
     "Raise where `file` is something that only looks like a file, such as a pipe"
     if os.path.exists(file) and not os.path.isfile(file): raise InputError(f"{file} is no regular file")
 
+# %% ../../nbs/18_data.store.ipynb #b2807552
 def _open(file):
     "The picture in `file`, by its header alone: in one of `_formats`, and of a size that fits into memory"
     if isinstance(file, (str,Path)): _regular(file)
@@ -156,6 +159,7 @@ def _mode(e):
         if err.errno in (errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG): return 0
         raise
 
+# %% ../../nbs/18_data.store.ipynb #a3b2555b
 def _odd_link(e, folder, root, seen):
     "The kind of Report for a link that is not followed, or None; `seen` gets the folders that links lead to"
     p = Path(e.path)
@@ -176,6 +180,7 @@ def _passed_over(e, root, seen):
     if not mode: return 'special'
     return _odd_link(e, folder, root, seen) if e.is_symlink() else None
 
+# %% ../../nbs/18_data.store.ipynb #bafab60a
 def _walk(d, at, report, root, seen):
     "Yield name and entry of the images and folders below `d`; `report` gets what is passed over, links that lead out of a `root` among it"
     for e in sorted(os.scandir(d), key=lambda e: e.name):
@@ -236,6 +241,7 @@ def _naming(file):
         if e.errno is not None and e.filename is None: e.filename = str(file)
         raise
 
+# %% ../../nbs/18_data.store.ipynb #a92a30f8
 @contextmanager
 def _whole(file):
     "An open binary file that becomes `file` when all of it is written, or not at all"
@@ -261,6 +267,7 @@ def _file_hash(file):
 
 def _key(files, cfg): return _blake(json.dumps([cfg, files]).encode()).hexdigest()
 
+# %% ../../nbs/18_data.store.ipynb #b9d6169c
 def _encode(im, quality):
     "RGB image as bytes: bare pixels (H,W,3), or a JPEG"
     if not quality: return np.asarray(im).tobytes()
@@ -279,6 +286,7 @@ def _try_read(file, size, upright):
         if getattr(e, 'errno', None) is not None: raise
         return None,['corrupt'],f' ({e if isinstance(e, OSError) else repr(e)[:99]})'
 
+# %% ../../nbs/18_data.store.ipynb #b6620826
 def _make_chunk(root, out, stem, files, cfg):
     "Decode `files` and write one chunk; returns its bytes and images"
     digest,done = _blake(),dict(key=_key(files, cfg), name=[], hw=[], bytes=[], odd=[])
@@ -298,6 +306,7 @@ def _is_own(f):
     "Is `f` called as the files of a store are, and no link?"
     return bool(re.fullmatch(r'(train|val)(-\d{5,}\.(bin|json)|\.npz)', f.name)) and not f.is_symlink()
 
+# %% ../../nbs/18_data.store.ipynb #1729f682
 def _own_file(folder, name):
     "The file `name` of the store in `folder`, or an error: no other file is opened, whatever `store.json` says"
     f = folder/str(name)
@@ -306,6 +315,7 @@ def _own_file(folder, name):
     if not f.is_file(): raise InputError(f"{f} is missing: repeat the `luminet_store` command, it makes only what is not there")
     return f
 
+# %% ../../nbs/18_data.store.ipynb #86383469
 def _table(out, stem):
     "What is in a chunk"
     return json.loads(_own_file(out, f'{stem}.json').read_text())
@@ -318,6 +328,7 @@ def _have(out, stem, files, cfg, verify):
         return d['key']==_key(files, cfg) and b.stat().st_size==sum(d['bytes']) and (not verify or _file_hash(b)==d['hash'])
     except (ValueError,TypeError,KeyError): return False
 
+# %% ../../nbs/18_data.store.ipynb #4e8662e9
 @contextmanager
 def _strict():
     "Pillow as it must be here: truncated images are errors, whatever the process has set, and its warnings are the report's business"
@@ -335,6 +346,7 @@ def _enough(out, left):
 
 def _n_files(jobs): return sum(map(len, jobs.values()))
 
+# %% ../../nbs/18_data.store.ipynb #9b3a8fde
 def _make_chunks(root, out, jobs, cfg, workers, progress):
     "Make the chunks `jobs`, several at a time"
     done = n = 0
@@ -347,6 +359,7 @@ def _make_chunks(root, out, jobs, cfg, workers, progress):
                 _enough(out, done/n*(n_all-n))
         finally: ex.shutdown(cancel_futures=True)
 
+# %% ../../nbs/18_data.store.ipynb #695a86bd
 def _too_many(report, n, max_bad, out):
     "Raise if too many of the `n` images that were opened, and of those left out before, cannot be used"
     bad,unread = (sum(len(report.get(k, ())) for k in o) for o in (report.bad, report.unread))
@@ -401,6 +414,7 @@ def _alone(out):
     try: yield
     finally: lock.release()
 
+# %% ../../nbs/18_data.store.ipynb #2c86a5af
 def _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progress):
     "Make what is not there, and the tables"
     todo = {k:v for k,v in jobs.items() if not _have(out, k, v, cfg, verify)}
@@ -446,6 +460,7 @@ def _no_store(d):
         return f"{d} holds images, not a store: build one from them once, with `luminet_store {d} OUT`, and give OUT"
     return f"{d} holds no store: build one with `luminet_store DIR {d}`"
 
+# %% ../../nbs/18_data.store.ipynb #db13680b
 def _meta(folder):
     "What the `store.json` in `folder` says"
     f = folder/'store.json'
@@ -489,6 +504,7 @@ def __getitem__(self:StoreSplit, i):
     if self.jpeg: return decode_jpeg(torch.from_numpy(b), ImageReadMode.RGB).permute(1,2,0).numpy()
     return b.reshape(*self.hw[i].tolist(), 3)
 
+# %% ../../nbs/18_data.store.ipynb #3310bb03
 def _mapped(file):
     "The bytes of `file`, mapped without keeping it open; nothing that is done to the array reaches the file"
     return torch.from_file(str(file), size=os.path.getsize(file), dtype=torch.uint8).numpy()

@@ -80,10 +80,12 @@ def new(self:TensorData,
     "Other images in the place of these"
     return type(self)(x, y, self.vocab, self.mean, self.std, self.split_idx)
 
+# %% ../../nbs/19_data.tensor.ipynb #af9917b2
 def _each(ds, f):
     "The data set of `f` of the images and `f` of the labels"
     return ds.new(f(ds.x), None if ds.y is None else f(ds.y))
 
+# %% ../../nbs/19_data.tensor.ipynb #14e09db4
 @patch
 def __getitem__(self:TensorData, i):
     if isinstance(i, (int,np.integer)):
@@ -93,6 +95,7 @@ def __getitem__(self:TensorData, i):
     if not isinstance(i, slice): i = torch.as_tensor(i, device=self.x.device)
     return _each(self, lambda o: o[i])
 
+# %% ../../nbs/19_data.tensor.ipynb #c6f875b1
 @patch
 def new_empty(self:TensorData)->TensorData: # without images
     "What an exported learner keeps: shape, names, normalisation"
@@ -113,6 +116,7 @@ def to(self:TensorData,
         if (o:=getattr(self, k)) is not None: setattr(self, k, o.to(d))
     return self
 
+# %% ../../nbs/19_data.tensor.ipynb #4561020e
 @patch
 def padded(self:TensorData,
     pad:int, # border on each side, pixels, >=0
@@ -133,6 +137,7 @@ def from_items(self:TensorData,
     "New images, as this data set keeps them"
     return as_images(items, self.x.shape[1:])
 
+# %% ../../nbs/19_data.tensor.ipynb #e25e9909
 @patch
 @contextmanager
 def set_split_idx(self:TensorData,
@@ -143,6 +148,7 @@ def set_split_idx(self:TensorData,
     try: yield self
     finally: self.split_idx = old
 
+# %% ../../nbs/19_data.tensor.ipynb #c598771b
 @patch
 def decode(self:TensorData,
     o,          # one sample, (image,) or (image, label)
@@ -197,6 +203,7 @@ def new(self:SharedDL,
     "A loader like this one, with some arguments changed"
     return TfmdDL.new(self, dataset, cls, **merge({k:getattr(self, k) for k in ('seed','rank','world',*self._own)}, kwargs))
 
+# %% ../../nbs/19_data.tensor.ipynb #43fea25b
 @patch
 def __getstate__(self:SharedDL):
     return {k: v.get_state().numpy().tobytes() if isinstance(v, torch.Generator) else v for k,v in self.__dict__.items()}
@@ -251,6 +258,7 @@ def get_idxs(self:SharedDL)->Tensor: # int64, (n,)
     "The order of one epoch"
     return torch.randperm(self.n, generator=self.gen) if self.shuffle else torch.arange(self.n)
 
+# %% ../../nbs/19_data.tensor.ipynb #ee9842a6
 @patch
 def get_views(self:TensorDL,
     n:int, # how many samples
@@ -269,6 +277,7 @@ def view_batch(self:TensorDL,
     ds = self.dataset
     return self.finish(ds.x[idxs] if views is None else gather_views(ds.padded(self.pad), idxs, views, self.pad), idxs)
 
+# %% ../../nbs/19_data.tensor.ipynb #b4a18635
 @patch
 def finish(self:SharedDL,
     x:Tensor,    # pixels of a batch, uint8 on the device, (B,C,H,W)
@@ -281,6 +290,7 @@ def finish(self:SharedDL,
     x,*y = b
     return x.sub_(_laid_out(ds.mean, x)).div_(_laid_out(ds.std, x)),*y
 
+# %% ../../nbs/19_data.tensor.ipynb #8a1ab944
 def _laid_out(o, x):
     "Statistics (C,1,1) in the layout of a channels_last batch, where broadcasting them is three times slower on a CPU"
     if x.is_contiguous(): return o
@@ -291,6 +301,7 @@ def _indices(samps, n):
     "The first `n` of `samps`, a tensor or anything to iterate over, as int64"
     return (samps if isinstance(samps, Tensor) else torch.tensor([*map(int, islice(samps, n))])).long()
 
+# %% ../../nbs/19_data.tensor.ipynb #19fb12b1
 @patch
 def create_batches(self:TensorDL,
     samps, # indices of one epoch: a tensor, or anything to iterate over
@@ -303,6 +314,7 @@ def create_batches(self:TensorDL,
         self.last_idxs,self.last_views = idxs[lo:hi],views[lo:hi]
         yield self.view_batch(self.last_idxs, self.last_views if aug else None)
 
+# %% ../../nbs/19_data.tensor.ipynb #af3df8b1
 @patch
 def __iter__(self:SharedDL):
     if len(self)==0: raise InputError(_no_batch(self.n, self.bs))
@@ -324,6 +336,7 @@ def one_batch(self:SharedDL)->tuple: # as `view_batch`
     try: return first(iter(self))
     finally: self.gen = old
 
+# %% ../../nbs/19_data.tensor.ipynb #185efb92
 @patch
 def decode(self:SharedDL,
     b, # a batch, (x,) or (x, y)
@@ -343,6 +356,7 @@ def _pixels(o, mode='RGB', size=None):
     x = o.as_subclass(Tensor) if isinstance(o, Tensor) else torch.as_tensor(np.require(o, None, 'CW'))
     return _check_uint8(x, 'images')
 
+# %% ../../nbs/19_data.tensor.ipynb #d82a5b7a
 def _check_uint8(x, name):
     if x.dtype!=torch.uint8: raise InputError(f"{name} must be uint8 pixels in 0..255, got {x.dtype}: normalisation is the loader's work")
     return x
@@ -377,6 +391,7 @@ def _labels(y, vocab):
         y = torch.as_tensor(np.array(y))
     return _check_labels(y, len(vocab))
 
+# %% ../../nbs/19_data.tensor.ipynb #9c1c77ea
 def _check_labels(y, c, name='y'):
     if y.is_floating_point() or y.dtype==torch.bool: raise InputError(f"{name} must be integer class indices, got {y.dtype}")
     y = y.long()
@@ -384,6 +399,7 @@ def _check_labels(y, c, name='y'):
     if lo<0 or hi>=c: raise InputError(f"{name} holds labels {lo}..{hi}, but {c} classes have labels 0..{c-1}")
     return y
 
+# %% ../../nbs/19_data.tensor.ipynb #94d7cb45
 def _labelled(items, vocab):
     "Images and labels of `items`: a `TensorData`, paths, or (images, labels)"
     if isinstance(items, TensorData):
@@ -414,6 +430,7 @@ def rng_state(self:TensorDataLoaders)->Tensor: # uint8, as torch's generators gi
     "State of the generator that orders and augments the training set"
     return (self.train.gen or torch.default_generator).get_state()
 
+# %% ../../nbs/19_data.tensor.ipynb #0e0bc89c
 @patch
 def set_rng_state(self:TensorDataLoaders,
     state:Tensor, # from `rng_state`
@@ -428,6 +445,7 @@ def _numbers(o, name):
     if (a:=np.asarray(o)).dtype.kind not in 'biuf': raise InputError(f"{name} must hold numbers, got {a.dtype}")
     return torch.as_tensor(a)
 
+# %% ../../nbs/19_data.tensor.ipynb #1fde642c
 def _check_images(x, y, c, name):
     "Images and labels as tensors, or one clear sentence"
     nx,ny = f'x_{name}',f'y_{name}'
@@ -453,6 +471,7 @@ def _check_dls(x, y, xv, pad, vocab, mean, std):
     if not min(std)>0: raise InputError(f"std must be positive, got {tuple(std)}")
     if pad<0: raise InputError(f"pad must be 0 or more pixels, got {pad}")
 
+# %% ../../nbs/19_data.tensor.ipynb #01244929
 def _both(cls, train, valid, bs, val_bs, drop_last, device, **kw):
     "The pair of loaders of class `cls` for two data sets"
     if bs<1 or val_bs<1: raise InputError(f"batch sizes must be at least 1, got bs={bs} and val_bs={val_bs}")

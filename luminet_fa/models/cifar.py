@@ -37,6 +37,7 @@ def conv_bn(
     "A convolution and its BatchNorm"
     return [conv(ni, nf, *args, **kwargs), nn.BatchNorm2d(nf)]
 
+# %% ../../nbs/10_models.cifar.ipynb #34ad2197
 def conv_relu(
     *args,    # as for `conv_bn`
     **kwargs, # as for `conv_bn`
@@ -67,6 +68,7 @@ def layers(
     each = zip(chans[:-1], chans[1:], ns, strict=True)
     return {f'layer{i+1}': stage(block, ni, nf, n, 2 if i else stride) for i,(ni,nf,n) in enumerate(each)}
 
+# %% ../../nbs/10_models.cifar.ipynb #aa8390c9
 def numbered(
     i:int,   # number in the names
     *args,   # as for `conv_bn`

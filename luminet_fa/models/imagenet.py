@@ -16,8 +16,7 @@ from fastcore.basics import patch
 from fastai.vision.core import imagenet_stats
 from ..core import InputError, PathError
 from .cifar import ConvNet, check_n_out, conv_relu
-from ..teacher import InputMap
-from ..weights import load_weights, read_weights
+from .core import InputMap, load_weights, read_weights
 
 # %% ../../nbs/11_models.imagenet.ipynb #177b906a
 def separable(
@@ -73,6 +72,7 @@ def _near(name, known, lib):
     like = difflib.get_close_matches(name, known, n=3)
     return InputError(f"{lib} has no network called {name!r}{'; near it: '+', '.join(like) if like else ''}")
 
+# %% ../../nbs/11_models.imagenet.ipynb #6434b188
 def _source(name):
     "`(library, the library's name)` of the network `name`"
     if m := re.fullmatch(r'timm[:/](.+)', name): return 'timm',m[1]
@@ -99,6 +99,7 @@ def _versions(lib, key):
     cfg = _timm(key).get_pretrained_cfg(key) if lib=='timm' else None
     return {} if cfg is None or not cfg.has_weights else {'published': cfg}
 
+# %% ../../nbs/11_models.imagenet.ipynb #f7ef657e
 def _version(lib, key, weights):
     "What is to be downloaded for `weights`; None for None and for a file"
     have = _versions(lib, key)
@@ -166,6 +167,7 @@ def _build(lib, key, n_out, w):
     if lib=='timm': return _timm(key).create_model(key, pretrained=w is not None, num_classes=n_out)
     return get_model(key, weights=w, num_classes=n_out)
 
+# %% ../../nbs/11_models.imagenet.ipynb #dc710740
 def _check_classes(name, w, n_out):
     "Refuse a number of classes that the published weights do not have"
     c = w.num_classes if hasattr(w, 'num_classes') else len(w.meta['categories'])

@@ -12,7 +12,7 @@ from fastai.vision.all import ClassificationInterpretation, Interpretation, load
 from luminet_fa.all import *
 from luminet_fa.core import exact_float32
 from luminet_fa.distributed import processes
-from luminet_fa.train import Job
+from luminet_fa.run.job import Job
 import copy                                           # fastai exports a function of this name
 from simgpu import SimGPU
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
@@ -167,12 +167,12 @@ def told(p):
 def check_programs(tmp):
     def passed(p): print(p.stdout, end='', flush=True); return p.returncode==0
     program('a GPU without bfloat16', [__file__, 'old_gpu', tmp], passed, SIM_GPU_CAPABILITY='7')
-    distill = tmp/'distill.py'; distill.write_text("from luminet_fa.train import luminet_distill; luminet_distill()")
+    distill = tmp/'distill.py'; distill.write_text("from luminet_fa.run.cli import luminet_distill; luminet_distill()")
     args = 'digits --device cuda --epochs 1 --pretrain 1 --methods luminet --seeds 0 --images 128'.split()
     # in the forward pass: what the simulator raises in autograd's own thread can abort Python at its end
     large = tmp/'large.py'; large.write_text(f"""from dataclasses import replace
 from luminet_fa.core import one_line_errors
-from luminet_fa.train import get_recipe, run_recipe
+from luminet_fa.run.experiment import get_recipe, run_recipe
 r = replace(get_recipe('digits'), bs=512, images=0)
 with one_line_errors(): run_recipe(r, device='cuda', out={str(tmp/'full')!r}, verbose=0, bars=False)""")
     program('out of memory is one line that says what to lower', [large], told, SIM_GPU_BYTES=f'{1<<21}')

@@ -2,7 +2,7 @@
 """A machine with an NVIDIA GPU, simulated, for the tests.
 
     python tools/sim_gpu/run.py              # all checks, a line each: 'ok ...' or 'FAIL ...'; exit 1 when one fails
-    python tools/sim_gpu/run.py COMMAND...   # any command with a GPU in the machine, such as nbdev_test --path nbs/33_rescale.ipynb
+    python tools/sim_gpu/run.py COMMAND...   # any command with a GPU in the machine, such as nbdev_test --path nbs/25_rescale.ipynb
 
 Real: torch's own allocator for CUDA, its streams and events, autograd on its threads, autocast, GradScaler, fused optimizers, DDP.
 Simulated: the CUDA runtime and driver (device.c and nothing.c; memory is the host's), and the arithmetic (simgpu.py: operators are computed
