@@ -41,7 +41,7 @@ def luminet_loss(
     T:float=4.,          # temperature of both softmaxes, >0
     eps:float=1e-5,      # added to the batch variance, in units of logits**2, >0
     sync:bool=False,     # batch statistics over all processes? see perception
-)->Tensor:               # scalar, float32 (float64 stays), >=0, 0 for equal perceptions; nats times alpha**2
+)->Tensor:               # scalar, float32 (float64 stays), >=0 up to rounding, 0 for equal perceptions; nats times alpha**2
     "LumiNet loss: KL between the perceptions of teacher and student, times `alpha` squared"
     _positive(alpha=alpha, T=T, eps=eps)
     z_s,z_t = _pair(pred, teacher_pred)
@@ -52,7 +52,7 @@ def kd_loss(
     pred:Tensor,         # student logits, floating point, (B,C) or dense (B,C,...)
     teacher_pred:Tensor, # teacher logits, same shape; gets no gradient
     T:float=4.,          # temperature of both softmaxes, >0
-)->Tensor:               # scalar, float32 (float64 stays), >=0; nats times T**2
+)->Tensor:               # scalar, float32 (float64 stays), >=0 up to rounding; nats times T**2
     "Hinton's distillation loss: KL of the softened predictions, times `T` squared"
     _positive(T=T)
     z_s,z_t = _pair(pred, teacher_pred)
@@ -73,7 +73,7 @@ def lskd_loss(
     pred:Tensor,         # student logits, floating point, (B,C) or dense (B,C,...), C>=2
     teacher_pred:Tensor, # teacher logits, same shape; gets no gradient
     T:float=2.,          # temperature in standard deviations, >0
-)->Tensor:               # scalar, float32 (float64 stays), >=0; nats times T**2
+)->Tensor:               # scalar, float32 (float64 stays), >=0 up to rounding; nats times T**2
     "Logit standardization KD: `kd_loss` of logits standardized over the classes"
     _positive(T=T)
     z_s,z_t = _pair(pred, teacher_pred)
@@ -106,7 +106,7 @@ def dkd_loss(
     alpha:float=1.,      # weight of the target part, >=0
     beta:float=8.,       # weight of the non-target part, >=0
     T:float=4.,          # temperature of both softmaxes, >0
-)->Tensor:               # scalar, float32 (float64 stays), >=0; nats times T**2
+)->Tensor:               # scalar, float32 (float64 stays), >=0 up to rounding; nats times T**2
     "Decoupled KD: target against the rest, and the rest among itself, each with its own weight"
     _positive(T=T)
     if not (alpha>=0 and beta>=0): raise InputError(f"alpha and beta must not be negative, got {alpha} and {beta}")

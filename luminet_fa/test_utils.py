@@ -147,7 +147,7 @@ def launch(
     timeout=300,# seconds to wait for each
 )->tuple:       # list of return codes, list of what they printed
     "Run Python in `n` processes on the CPU, as a launcher does"
-    cmd = [sys.executable, *map(str, args)]
+    cmd = [sys.executable, '-u', *map(str, args)]    # what is printed first comes first
     group = dict(WORLD_SIZE=str(n), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     each = [dict(group, RANK=str(r), LOCAL_RANK=str(r)) for r in range(n)] if n>1 else [{}]
     ps = [subprocess.Popen(cmd, env=child_env(**e), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for e in each]
