@@ -18,13 +18,7 @@ from fastcore.basics import compose, ifnone, patch
 from fastprogress.fastprogress import progress_bar
 from .core import InputError, check_logits, exact_float32
 from .fold import _check_same
-from .teacher import Teacher, as_teacher
-
-# %% ../nbs/25_rescale.ipynb #e87dd1f9
-def _inputs(b, n_inp, f=None):
-    "The plain input tensors of a batch, on the device of `f` where that is a network with weights"
-    d = next((o.device for o in f.parameters()), None) if isinstance(f, nn.Module) else None
-    return [o.as_subclass(Tensor).to(device=d) for o in (b if isinstance(b, (tuple,list)) else (b,))[:n_inp]]
+from .teacher import Teacher, _inputs, as_teacher
 
 # %% ../nbs/25_rescale.ipynb #b21d9a58
 def logit_moments(

@@ -17,7 +17,7 @@ from torch.func import functional_call
 from fastai.basics import *
 from fastprogress.fastprogress import progress_bar
 from .core import InputError, PathError, check_labels, check_logits, eval_mode, own_device
-from .fold import speed_up, _log, _tried
+from .fold import speed_up, _copied, _log, _tried
 from .models.core import load_weights, read_weights
 import copy # last: fastai exports a function of this name
 
@@ -159,6 +159,12 @@ def as_teacher(
         raise InputError("a Teacher brings its own arch, class_map, teacher_tfm and speed: give them to the `Teacher` instead")
     return teacher
 
+# %% ../nbs/02_teacher.ipynb #e36a6a74
+def _inputs(b, n, f=None):
+    "The first `n` tensors of a batch as plain ones, on the device of `f` where that is a network with weights"
+    d = next((o.device for o in f.parameters()), None) if isinstance(f, nn.Module) else None
+    return [o.as_subclass(Tensor).to(device=d) for o in tuplify(b)[:n]]
+
 # %% ../nbs/02_teacher.ipynb #0f017a0d
 def _tensor(xb):
     "The first tensor among the inputs"
@@ -258,7 +264,7 @@ def on_batch(self:Teacher,
 _answers = WeakKeyDictionary()   # network -> what it was asked about last, and what it said
 
 def _equal(a, b):
-    if isinstance(a, Tensor) and isinstance(b, Tensor): return a.shape==b.shape and a.dtype==b.dtype and torch.equal(a, b)
+    if isinstance(a, Tensor) and isinstance(b, Tensor): return a.dtype==b.dtype and torch.equal(a, b)
     return a is b
 
 # %% ../nbs/02_teacher.ipynb #125b97fe
@@ -271,7 +277,7 @@ def once(self:Teacher,
     kept,was,z = _answers.get(self.module, ((),None,None))
     if len(kept)!=len(xb) or was!=how or not all(map(_equal, kept, xb)):
         z = self(*xb)
-        _answers[self.module] = [o.detach().clone() if isinstance(o, Tensor) else o for o in xb],how,z
+        _answers[self.module] = _copied(xb),how,z
     return z
 
 # %% ../nbs/02_teacher.ipynb #8692bb08

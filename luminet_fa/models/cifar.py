@@ -135,8 +135,9 @@ def blocks_a_stage(
     other:int, # how many of them are outside the blocks
 )->int:        # blocks of two layers in each of three stages
     "Share out the layers of a network, or an error"
-    if depth<6+other or (depth-other)%6: raise InputError(f"depth must be 6n+{other} ({6+other}, {12+other}, {18+other}, ...), got {depth}")
-    return (depth-other)//6
+    n,rest = divmod(depth-other, 6)
+    if n<1 or rest: raise InputError(f"depth must be 6n+{other} with n of at least 1, got {depth}")
+    return n
 
 # %% ../../nbs/10_models.cifar.ipynb #55d15baf
 class BasicBlock(Residual):
@@ -160,10 +161,8 @@ class PreActBlock(nn.Module):
     "Two 3x3 convolutions, each after BatchNorm and ReLU; where the width changes, the shortcut takes the activated input"
     def __init__(self, ni, nf, stride=1): # channels in, out; 2 halves the size
         super().__init__()
-        self.bn1 = nn.BatchNorm2d(ni)
-        self.conv1 = conv(ni, nf, 3, stride)
-        self.bn2 = nn.BatchNorm2d(nf)
-        self.conv2 = conv(nf, nf)
+        self.bn1,self.conv1 = nn.BatchNorm2d(ni),conv(ni, nf, 3, stride)
+        self.bn2,self.conv2 = nn.BatchNorm2d(nf),conv(nf, nf)
         self.convShortcut = None if ni==nf else conv(ni, nf, 1, stride)
 
     def forward(self, x): # (B,ni,H,W)
@@ -183,8 +182,8 @@ class WideResNet(ConvNet):
         ns = [blocks_a_stage(depth, 4)]*3
         nf = 64*width
         conv1 = conv(3, 16)
-        stages = layers(PreActBlock, (16, 16*width, 32*width, nf), ns)
-        blocks = {k.replace('layer', 'block'): nn.Sequential(OrderedDict(layer=m)) for k,m in stages.items()}
+        stages = layers(PreActBlock, (16, nf//4, nf//2, nf), ns).values()
+        blocks = {f'block{i}': nn.Sequential(OrderedDict(layer=m)) for i,m in enumerate(stages, 1)}
         super().__init__(conv1=conv1, **blocks, bn1=nn.BatchNorm2d(nf), relu1=nn.ReLU(), fc=nn.Linear(nf, n_out))
         for bn in self.twice(): bn.momentum = 1-(1-bn.momentum)**2
 
@@ -249,14 +248,6 @@ class MobileNetV2(ConvNet):
         super().__init__(conv1=conv1, blocks=nn.Sequential(*blocks), conv2=nn.Sequential(*conv_relu(chans[-1], 1280, 1)),
                          classifier=nn.Sequential(nn.Linear(1280, n_out)))
 
-# %% ../../nbs/10_models.cifar.ipynb #736d00c8
-def shuffle(
-    x:Tensor,   # features, (B,C,H,W)
-    groups:int, # divides C; 1 changes nothing
-)->Tensor:      # the same channels in another order, (B,C,H,W)
-    "Deal out the channels: the first of every group, then the second of every group, ..."
-    return x.unflatten(1, (groups,-1)).transpose(1, 2).flatten(1, 2)
-
 # %% ../../nbs/10_models.cifar.ipynb #8106aa4a
 class ShuffleUnit(Convs):
     "Grouped 1x1, shuffle, 3x3 per channel, grouped 1x1; added to the input, or, at stride 2, concatenated with its average"
@@ -270,7 +261,7 @@ class ShuffleUnit(Convs):
 
     def forward(self, x): # (B,ni,H,W)
         "(B,nf,H/stride,W/stride)"
-        out = shuffle(F.relu(self.step(1, x)), self.groups)
+        out = torch.channel_shuffle(F.relu(self.step(1, x)), self.groups)
         out = self.step(3, F.relu(self.step(2, out)))
         return F.relu(out+x if self.stride==1 else torch.cat([out, F.avg_pool2d(x, 3, 2, 1)], 1))
 
@@ -297,11 +288,11 @@ class ShuffleSplit(Convs):
 
     def forward(self, x): # (B,ni,H,W)
         "(B,nf,H/stride,W/stride)"
-        if self.down: a,b = F.relu(self.step(2, self.step(1, x))),x
-        else: a,b = x.chunk(2, 1)
-        n = 2 if self.down else 0
+        a,b = (x,x) if self.down else x.chunk(2, 1)
+        if self.down: a = F.relu(self.step(2, self.step(1, a)))
+        n = 2*self.down
         b = self.step(n+2, F.relu(self.step(n+1, b)))
-        return shuffle(torch.cat([a, F.relu(self.step(n+3, b))], 1), 2)
+        return torch.channel_shuffle(torch.cat([a, F.relu(self.step(n+3, b))], 1), 2)
 
 # %% ../../nbs/10_models.cifar.ipynb #4aa63295
 class ShuffleNetV2(ConvNet):
@@ -334,18 +325,10 @@ class CifarResNet50(ConvNet):
 
 # %% ../../nbs/10_models.cifar.ipynb #542de5c2
 cifar_models = {
-    'resnet8':     partial(CifarResNet, depth=8),
-    'resnet20':    partial(CifarResNet, depth=20),
-    'resnet32':    partial(CifarResNet, depth=32),
-    'resnet56':    partial(CifarResNet, depth=56),
-    'resnet110':   partial(CifarResNet, depth=110),
-    'resnet8x4':   partial(CifarResNet, depth=8,  widths=(32,64,128,256)),
-    'resnet32x4':  partial(CifarResNet, depth=32, widths=(32,64,128,256)),
-    'wrn_16_2':    partial(WideResNet, depth=16, width=2),
-    'wrn_40_1':    partial(WideResNet, depth=40, width=1),
-    'wrn_40_2':    partial(WideResNet, depth=40, width=2),
-    'vgg8':        partial(VGG, depth=8),
-    'vgg13':       partial(VGG, depth=13),
+    **{f'resnet{d}':   partial(CifarResNet, depth=d) for d in (8,20,32,56,110)},
+    **{f'resnet{d}x4': partial(CifarResNet, depth=d, widths=(32,64,128,256)) for d in (8,32)},
+    **{f'wrn_{d}_{w}': partial(WideResNet, depth=d, width=w) for d,w in ((16,2), (40,1), (40,2))},
+    **{f'vgg{d}':      partial(VGG, depth=d) for d in (8,13)},
     'MobileNetV2': MobileNetV2,
     'ShuffleV1':   ShuffleNetV1,
     'ShuffleV2':   ShuffleNetV2,
