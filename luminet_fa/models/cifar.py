@@ -70,23 +70,24 @@ def layers(
 
 # %% ../../nbs/10_models.cifar.ipynb #aa8390c9
 def numbered(
-    i:int,   # number in the names
-    *args,   # as for `conv_bn`
-)->dict:     # `conv1`, `bn1`, `relu1`, or another number
-    "A convolution, its BatchNorm and a ReLU, by their names"
-    return {f'{k}{i}': m for k,m in zip(('conv','bn','relu'), conv_relu(*args))}
+    *convs, # arguments of `conv_bn`, a tuple for each
+    first=1,# number of the first
+)->dict:    # `conv1`, `bn1`, `relu1`, `conv2`, ...
+    "Convolutions, each with its BatchNorm and a ReLU, by their names"
+    return {f'{k}{i}': m for i,args in enumerate(convs, first) for k,m in zip(('conv','bn','relu'), conv_relu(*args))}
 
 # %% ../../nbs/10_models.cifar.ipynb #6c829516
-class Convs(nn.Module):
-    "Convolutions with their BatchNorms under the names `conv1`, `bn1`, `conv2`, ..."
-    def __init__(self, *convs): # arguments of `conv_bn`, a tuple for each
-        super().__init__()
-        for i,args in enumerate(convs, 1):
-            for k,m in zip(('conv','bn'), conv_bn(*args)): self.add_module(f'{k}{i}', m)
+class Row(nn.Sequential):
+    "Named parts in a row"
+    def __init__(self, **parts): super().__init__(OrderedDict(parts)) # name -> module, in their order
 
-    def step(self, i, x): # number of a convolution, features
-        "`x` through one convolution and its BatchNorm"
-        return getattr(self, f'bn{i}')(getattr(self, f'conv{i}')(x))
+def run(
+    parts, # modules
+    x,     # what the first of them takes
+):         # what the last of them gives
+    "`x` through `parts`, one after the other"
+    for m in parts: x = m(x)
+    return x
 
 # %% ../../nbs/10_models.cifar.ipynb #e9934f94
 def init_he(
@@ -98,36 +99,31 @@ def init_he(
     if m.bias is not None: nn.init.zeros_(m.bias)
 
 # %% ../../nbs/10_models.cifar.ipynb #acf80a26
-class ConvNet(nn.Module):
+class ConvNet(Row):
     "Named parts in a row, a mean over positions, and a last part that makes the logits"
     he = True # He initialization?
     def __init__(self, **parts): # name -> module, in their order
-        super().__init__()
-        for k,m in parts.items(): self.add_module(k, m)
-        *self.body,self.head = parts
+        super().__init__(**parts)
         if self.he: self.apply(init_he)
 
     def forward(self,
         x:Tensor, # normalized images, float, (B,3,H,W)
     )->Tensor:    # logits, (B,n_out)
         "Logits of `x`"
-        for k in self.body: x = getattr(self, k)(x)
-        return getattr(self, self.head)(x.mean((2,3)))
+        *body,head = self
+        return head(run(body, x).mean((2,3)))
 
 # %% ../../nbs/10_models.cifar.ipynb #b0b873b7
-class Residual(Convs):
+class Residual(Row):
     "Convolutions with a ReLU between them, beside an identity or, where the shape changes, a 1x1 convolution"
-    def __init__(self, side, ni, nf, stride, *convs): # name of what is beside them; channels in, out; stride; as for `Convs`
-        super().__init__(*convs)
-        self.n = len(convs)
-        self.side = side
-        self.add_module(side, nn.Identity() if stride==1 and ni==nf else nn.Sequential(*conv_bn(ni, nf, 1, stride)))
+    def __init__(self, side, ni, nf, stride, *convs): # name of what is beside them; channels in, out; stride; as for `numbered`
+        beside = nn.Identity() if stride==1 and ni==nf else nn.Sequential(*conv_bn(ni, nf, 1, stride))
+        super().__init__(**numbered(*convs), **{side: beside})
 
     def forward(self, x): # (B,ni,H,W)
         "(B,nf,H/stride,W/stride)"
-        out = self.step(1, x)
-        for i in range(2, self.n+1): out = self.step(i, F.relu(out))
-        return F.relu(out + getattr(self, self.side)(x))
+        *body,relu,side = self
+        return relu(run(body, x) + side(x))
 
 # %% ../../nbs/10_models.cifar.ipynb #733dbf9f
 def blocks_a_stage(
@@ -154,7 +150,7 @@ class CifarResNet(ConvNet):
         widths:tuple[int,...]=(16,16,32,64), # channels of the stem and of the three stages
     ):
         ns = [blocks_a_stage(depth, 2)]*3
-        super().__init__(**numbered(1, 3, widths[0]), **layers(BasicBlock, widths, ns), fc=nn.Linear(widths[-1], n_out))
+        super().__init__(**numbered((3, widths[0])), **layers(BasicBlock, widths, ns), fc=nn.Linear(widths[-1], n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #71d4f1a2
 class PreActBlock(nn.Module):
@@ -183,7 +179,7 @@ class WideResNet(ConvNet):
         nf = 64*width
         conv1 = conv(3, 16)
         stages = layers(PreActBlock, (16, nf//4, nf//2, nf), ns).values()
-        blocks = {f'block{i}': nn.Sequential(OrderedDict(layer=m)) for i,m in enumerate(stages, 1)}
+        blocks = {f'block{i}': Row(layer=m) for i,m in enumerate(stages, 1)}
         super().__init__(conv1=conv1, **blocks, bn1=nn.BatchNorm2d(nf), relu1=nn.ReLU(), fc=nn.Linear(nf, n_out))
         for bn in self.twice(): bn.momentum = 1-(1-bn.momentum)**2
 
@@ -249,21 +245,23 @@ class MobileNetV2(ConvNet):
                          classifier=nn.Sequential(nn.Linear(1280, n_out)))
 
 # %% ../../nbs/10_models.cifar.ipynb #8106aa4a
-class ShuffleUnit(Convs):
+class ShuffleUnit(Row):
     "Grouped 1x1, shuffle, 3x3 per channel, grouped 1x1; added to the input, or, at stride 2, concatenated with its average"
     stem = 24 # channels of the stem, after which the first 1x1 is not grouped
     def __init__(self, ni, nf, stride=1, groups=3): # channels in, out; 2 halves the size; groups
-        self.stride = stride
-        self.groups = 1 if ni==self.stem else groups
+        g = 1 if ni==self.stem else groups
         nb = nf-ni if stride==2 else nf
         nh = nb//4
-        super().__init__((ni, nh, 1, 1, self.groups), (nh, nh, 3, stride, nh), (nh, nb, 1, 1, groups))
+        parts = numbered((ni, nh, 1, 1, g), (nh, nh, 3, stride, nh), (nh, nb, 1, 1, groups))
+        parts['relu1'] = nn.Sequential(nn.ReLU(), nn.ChannelShuffle(g))
+        super().__init__(**parts)
+        self.halves = stride==2
 
     def forward(self, x): # (B,ni,H,W)
         "(B,nf,H/stride,W/stride)"
-        out = torch.channel_shuffle(F.relu(self.step(1, x)), self.groups)
-        out = self.step(3, F.relu(self.step(2, out)))
-        return F.relu(out+x if self.stride==1 else torch.cat([out, F.avg_pool2d(x, 3, 2, 1)], 1))
+        *body,relu = self
+        out = run(body, x)
+        return relu(torch.cat([out, F.avg_pool2d(x, 3, 2, 1)], 1) if self.halves else out+x)
 
 # %% ../../nbs/10_models.cifar.ipynb #2b0e4b27
 class ShuffleNetV1(ConvNet):
@@ -274,25 +272,25 @@ class ShuffleNetV1(ConvNet):
         widths:tuple[int,...]=(240,480,960),  # channels of the three stages, multiples of 12
     ):
         chans = ShuffleUnit.stem,*widths
-        super().__init__(**numbered(1, 3, chans[0], 1), **layers(ShuffleUnit, chans, (4,8,4), 2), linear=nn.Linear(chans[-1], n_out))
+        super().__init__(**numbered((3, chans[0], 1)), **layers(ShuffleUnit, chans, (4,8,4), 2), linear=nn.Linear(chans[-1], n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #386c5710
-class ShuffleSplit(Convs):
+class ShuffleSplit(Row):
     "Half of the channels pass, the other half is convolved; at stride 2 both halves are, each from all channels"
     def __init__(self, ni, nf, stride=1): # channels in, out (even; `ni` at stride 1); 2 halves the size
         nh = nf//2
-        down = stride==2
-        first = [(ni, ni, 3, 2, ni), (ni, nh, 1)] if down else []
-        super().__init__(*first, (ni if down else nh, nh, 1), (nh, nh, 3, stride, nh), (nh, nh, 1))
-        self.down = down
+        left = [(ni, ni, 3, 2, ni), (ni, nh, 1)] if stride==2 else []
+        right = [(ni if left else nh, nh, 1), (nh, nh, 3, stride, nh), (nh, nh, 1)]
+        parts = numbered(*left, *right)
+        for k in ('relu1','relu4') if left else ('relu2',): del parts[k] # none after a 3x3
+        super().__init__(**parts)
+        self.n = 5 if left else 0
 
     def forward(self, x): # (B,ni,H,W)
         "(B,nf,H/stride,W/stride)"
-        a,b = (x,x) if self.down else x.chunk(2, 1)
-        if self.down: a = F.relu(self.step(2, self.step(1, a)))
-        n = 2*self.down
-        b = self.step(n+2, F.relu(self.step(n+1, b)))
-        return torch.channel_shuffle(torch.cat([a, F.relu(self.step(n+3, b))], 1), 2)
+        a,b = (x,x) if self.n else x.chunk(2, 1)
+        parts = [*self]
+        return torch.channel_shuffle(torch.cat([run(parts[:self.n], a), run(parts[self.n:], b)], 1), 2)
 
 # %% ../../nbs/10_models.cifar.ipynb #4aa63295
 class ShuffleNetV2(ConvNet):
@@ -303,8 +301,8 @@ class ShuffleNetV2(ConvNet):
         widths:tuple[int,...]=(116,232,464,1024),  # channels of the three stages (even) and of the last convolution
     ):
         *chans,last = 24,*widths
-        super().__init__(**numbered(1, 3, 24, 1), **layers(ShuffleSplit, chans, (4,8,4), 2),
-                         **numbered(2, chans[-1], last, 1), linear=nn.Linear(last, n_out))
+        super().__init__(**numbered((3, 24, 1)), **layers(ShuffleSplit, chans, (4,8,4), 2),
+                         **numbered((chans[-1], last, 1), first=2), linear=nn.Linear(last, n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #2e287e6c
 class Bottleneck(Residual):
@@ -321,7 +319,7 @@ class CifarResNet50(ConvNet):
         blocks:tuple[int,...]=(3,4,6,3),  # blocks in each of the four stages
     ):
         chans = 64,256,512,1024,2048
-        super().__init__(**numbered(1, 3, 64), **layers(Bottleneck, chans, blocks), linear=nn.Linear(2048, n_out))
+        super().__init__(**numbered((3, 64)), **layers(Bottleneck, chans, blocks), linear=nn.Linear(2048, n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #542de5c2
 cifar_models = {
