@@ -244,7 +244,8 @@ def after_pred(self:DistillCallback):
     _check_raw(self.pred, 'student')
     s,t = tuple(self.pred.shape),tuple(self._z.shape)
     if s[1]!=t[1]:
-        raise InputError(f"the student has {s[1]} classes and the teacher {t[1]}: pass class_map, for each student class the teacher's index")
+        raise InputError(f"the student has {s[1]} classes and the teacher {t[1]}: pass class_map, for each student "
+                         "class the teacher's index")
     if s!=t: raise InputError(f"the student's logits have shape {s}, the teacher's {t}: make them the same size")
     self._check_targets(self.pred)
 

@@ -35,8 +35,8 @@ def logit_moments(
         if z.ndim!=2: raise InputError(f"only logits (B,C) can be rescaled, got shape {tuple(z.shape)}")
         z = z.cpu().double()                                # MPS has no float64
         n += len(z)
-        s = s+z.sum(0)
-        q = q+z.square().sum(0)
+        s += z.sum(0)
+        q += z.square().sum(0)
     if n<2: raise InputError(f"the mean and spread of logits need two images or more, got {n}")
     mean = s/n
     return mean,(q/n-mean.square()).clamp(min=0).sqrt()
@@ -75,11 +75,12 @@ def _fold_scale(model, a, b, x):
     scaled,m = ClassScale(model, a, b),deepcopy(model)
     linears = [o for o in m.modules() if isinstance(o, nn.Linear) and o.out_features==len(a)]
     if not linears: return scaled
-    w = linears[-1].weight
+    last = linears[-1]
+    w = last.weight
     with torch.no_grad():
-        if linears[-1].bias is None: linears[-1].bias = nn.Parameter(w.new_zeros(len(a)))
+        if last.bias is None: last.bias = nn.Parameter(w.new_zeros(len(a)))
         w.mul_(a[:,None])
-        linears[-1].bias.mul_(a).add_(b)
+        last.bias.mul_(a).add_(b)
     with suppress(InputError), exact_float32():
         _check_same(m, scaled, x, max(1e-3, 4*torch.finfo(w.dtype).eps), 'folding')
         return m

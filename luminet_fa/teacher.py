@@ -90,15 +90,13 @@ def check_classes(
                                      "if they are not the same classes in the same order, pass class_map")
 
 # %% ../nbs/02_teacher.ipynb #2210a924
-def _check_map(m, n_teacher=None):
-    "`m` as an int64 tensor, or an error"
+def _check_map(m, last=math.inf):
+    "`m` as an int64 tensor, or an error; `last`: the teacher's last class, where it is known"
     m = torch.as_tensor(m)
-    if m.ndim!=1 or m.is_floating_point() or m.dtype==torch.bool:
-        raise InputError("class_map must be a flat list of integers: for each student class, the teacher's index")
-    if len(m)<2: raise InputError("class_map needs at least two classes")
+    if m.ndim!=1 or len(m)<2 or m.is_floating_point() or m.dtype==torch.bool:
+        raise InputError("class_map must be a flat list of integers, two or more: for each student class, the teacher's index")
     lo,hi = m.aminmax()
-    if lo<0 or hi>=(n_teacher or math.inf):
-        raise InputError(f"class_map must lie in 0..{n_teacher-1 if n_teacher else '...'}, the teacher's classes, got {lo}..{hi}")
+    if lo<0 or hi>last: raise InputError(f"class_map must lie in 0..{last}, the teacher's classes, got {lo}..{hi}")
     return m.long()
 
 # %% ../nbs/02_teacher.ipynb #1f5f3c39
@@ -237,7 +235,7 @@ def __call__(self:Teacher,
 @patch
 def _pick(self:Teacher, z):
     "`z` with its classes picked by the class map"
-    if not self._checked: check_logits(z); _check_map(self.class_map, z.shape[1])
+    if not self._checked: check_logits(z); _check_map(self.class_map, z.shape[1]-1)
     self.class_map,self._checked = self.class_map.to(z.device),True
     return z.index_select(1, self.class_map)
 

@@ -238,9 +238,8 @@ class MobileNetV2(ConvNet):
         chans = [int(c*width) for c in (32,16,24,32,64,96,160,320)]
         ns      = 1,2,3,4,3,3,1
         strides = 1,1,2,2,1,2,1
-        expands = 1,6,6,6,6,6,6
         conv1 = nn.Sequential(*conv_relu(3, chans[0], 3, 2))
-        blocks = [stage(InvertedResidual, *o, expand=e) for *o,e in zip(chans, chans[1:], ns, strides, expands)]
+        blocks = [stage(InvertedResidual, *o, expand=6 if i else 1) for i,o in enumerate(zip(chans, chans[1:], ns, strides))]
         super().__init__(conv1=conv1, blocks=nn.Sequential(*blocks), conv2=nn.Sequential(*conv_relu(chans[-1], 1280, 1)),
                          classifier=nn.Sequential(nn.Linear(1280, n_out)))
 
