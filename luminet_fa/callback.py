@@ -11,7 +11,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 from fastai.basics import *
-from fastai.callback.fp16 import MixedPrecision, AMPMode
+from fastai.callback.fp16 import MixedPrecision
 from fastai.callback.mixup import MixHandler
 from fastai.callback.training import GradientAccumulation
 from .core import InputError, check_logits, pick
@@ -41,7 +41,10 @@ class _Tidy(Callback):
 class DistillCallback(_Tidy):
     "Add a distillation term between the student's and a teacher's logits to the loss of a `Learner`"
     order,run_valid = GradientAccumulation.order-1,False # the term must be in the sum that GradientAccumulation divides
-    _stateattrs = ('_teacher', '_z', '_sums', '_shared')
+    _stateattrs = ('_teacher', '_z', '_sums', '_shared') # what a pickle does not hold
+    _teacher = _z = None
+    _sums,_shared = {},()
+    _fresh = _unchecked = True
     def __init__(self,
         teacher,               # module, `Learner`, state dict or path: see load_teacher; or a Teacher
         loss,                  # function or module of (z_s, z_t), or (z_s, z_t, y) where it has `needs_targ`; returns a scalar
@@ -59,7 +62,6 @@ class DistillCallback(_Tidy):
         if not ce_w and not kd_w: raise InputError("ce_w and kd_w are both 0: nothing would be trained")
         _check_warmup(warmup)
         if not callable(loss): raise InputError(f"loss must be a function of two logits, got {type(loss).__name__}")
-        self._init_state()
         store_attr('ce_w,kd_w,warmup,class_map,teacher_tfm,speed')
         self.kd_func = loss
         self.set_teacher(teacher, arch, weights_only)
@@ -67,22 +69,9 @@ class DistillCallback(_Tidy):
 # %% ../nbs/03_callback.ipynb #b07670eb
 def _check_warmup(w):
     "Raise unless `w` is a fraction of a fit or a number of epochs"
-    if isinstance(w, bool) or not isinstance(w, (int, float)):
-        raise InputError(f"warmup is a float (fraction of each fit) or an int (epochs), got {w!r}")
-    if isinstance(w, int) and w<0: raise InputError(f"warmup in epochs must be >= 0, got {w}")
-    if isinstance(w, float) and not 0<=w<=1:
-        raise InputError(f"warmup as a fraction of the fit must lie in [0,1], got {w}; for epochs pass an int")
-
-# %% ../nbs/03_callback.ipynb #940bd533
-@patch
-def _init_state(self:DistillCallback):
-    "What a pickle does not hold"
-    self._teacher = None
-    self._z = None
-    self._sums = {}
-    self._shared = []
-    self._fresh = True
-    self._unchecked = True
+    most = 1 if isinstance(w, float) else float('inf')
+    if isinstance(w, bool) or not (isinstance(w, (int, float)) and 0<=w<=most):
+        raise InputError(f"warmup is a float in [0,1], a fraction of each fit; for epochs pass an int >= 0; got {w!r}")
 
 # %% ../nbs/03_callback.ipynb #5f973daa
 @patch
@@ -186,7 +175,7 @@ def before_train(self:DistillCallback):
     if self._teacher is None:
         raise InputError(f"this callback has no teacher, because exported learners hold none: call "
                          f"learn.{self.name}.set_teacher(teacher), or learn.remove_cb(learn.{self.name})")
-    if getattr(self.kd_func, 'needs_targ', False) and any(isinstance(o, MixHandler) for o in self.learn.cbs):
+    if getattr(self.kd_func, 'needs_targ', False) and first(self.learn.cbs, risinstance(MixHandler)):
         raise InputError(f"{type(self.kd_func).__name__} needs one label per sample, and MixUp or CutMix gives two: use "
                          "a loss without labels")
     self._check_weights()
@@ -204,9 +193,7 @@ def as_dict(self:DistillCallback)->dict: # JSON-able
 @patch
 def _autocast(self:DistillCallback):
     "The autocast that MixedPrecision will enter later in this event, entered early for the teacher"
-    mp = first(o for o in self.learn.cbs if isinstance(o, MixedPrecision))
-    if mp is None: return nullcontext()
-    return torch.autocast(getattr(mp, 'device_type', 'cuda'), dtype=torch.bfloat16 if mp.amp_mode==AMPMode.BF16 else torch.float16)
+    return first(o.autocast for o in self.learn.cbs if isinstance(o, MixedPrecision)) or nullcontext()
 
 # %% ../nbs/03_callback.ipynb #89385eb0
 @patch
@@ -249,20 +236,18 @@ def _check_batch(self:DistillCallback, z_t):
 def after_pred(self:DistillCallback):
     "On the first batch of a fit: do student and teacher fit together?"
     if not self._unchecked: return
-    z_s = self.pred
-    z_t = self._z
     for k,o,was in self._shared:
         if torch.equal(o, was): continue
         o.copy_(was)
         raise InputError(f"teacher and student share {k}, which training changes: freeze that part with .eval() in "
                          "every epoch (BnFreeze), or give the teacher a copy.deepcopy")
-    _check_raw(z_s, 'student')
-    if z_s.shape[1]!=z_t.shape[1]:
-        raise InputError(f"the student has {z_s.shape[1]} classes and the teacher {z_t.shape[1]}: pass class_map, for "
-                         "each student class the teacher's index")
-    if z_s.shape!=z_t.shape:
-        raise InputError(f"the student's logits have shape {tuple(z_s.shape)}, the teacher's {tuple(z_t.shape)}: make them the same size")
-    self._check_targets(z_s)
+    _check_raw(self.pred, 'student')
+    s,t = tuple(self.pred.shape),tuple(self._z.shape)
+    if s[1]!=t[1]:
+        raise InputError(f"the student has {s[1]} classes and the teacher {t[1]}: pass class_map, for each student "
+                         "class the teacher's index")
+    if s!=t: raise InputError(f"the student's logits have shape {s}, the teacher's {t}: make them the same size")
+    self._check_targets(self.pred)
 
 # %% ../nbs/03_callback.ipynb #39187d8f
 @patch
@@ -334,7 +319,8 @@ def reduce_sums(self:DistillCallback,
 ):
     "Make the epoch's means those of all processes' samples"
     self._sums = {k:(torch.tensor(total(t)), int(total(n))) for k,(t,n) in self._sums.items()}
-    self.history[-1].update(ce_loss=self._ce_mean(), kd_loss=self._kd_mean())
+    del self.history[-1]
+    self.after_train()
 
 # %% ../nbs/03_callback.ipynb #1e98406c
 class LumiNetCallback(DistillCallback):

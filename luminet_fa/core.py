@@ -51,14 +51,15 @@ def check_logits(
 def check_labels(
     y, # labels, integers, (B,...) or (B,1,...)
     z, # the logits they belong to, (B,C,...)
+    name='labels', # what the message calls them
 )->Tensor: # plain tensor, (B,...)
     "One label for each prediction in `z`, or an error"
-    if not isinstance(y, Tensor) or y.is_floating_point() or y.dtype==torch.bool:
+    if not isinstance(y, Tensor) or y.dtype==torch.bool or not torch.can_cast(y.dtype, torch.long):
         got = getattr(y, 'dtype', type(y).__name__)
-        raise InputError(f"labels must be an integer tensor, got {got}; one-hot or soft labels are not supported")
+        raise InputError(f"{name} must be integer class labels, got {got}; one-hot or soft labels are not supported")
     y,want = y.detach().as_subclass(Tensor),z.shape[:1]+z.shape[2:]
     if y.ndim==z.ndim and y.shape[1]==1: y = y.squeeze(1)
-    if y.shape!=want: raise InputError(f"preds {tuple(z.shape)} need labels {tuple(want)}, got {tuple(y.shape)}")
+    if y.shape!=want: raise InputError(f"{name} must have shape {tuple(want)} for logits {tuple(z.shape)}, got {tuple(y.shape)}")
     return y
 
 # %% ../nbs/00_core.ipynb #5a284764

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from inspect import Signature, signature
 from torch import Tensor, nn
 from fastcore.basics import patch
-from .core import InputError
+from .core import InputError, check_labels
 from .perception import _floats, _positive, _standardise, autocast_off
 
 # %% ../nbs/01_losses.ipynb #3b3890a1
@@ -83,12 +83,8 @@ def lskd_loss(
 # %% ../nbs/01_losses.ipynb #1e54ed10
 def _target_mask(targ, z):
     "Boolean mask of z's shape that marks the target class"
-    if not isinstance(targ, Tensor) or targ.is_floating_point() or targ.is_complex() or targ.dtype==torch.bool:
-        raise InputError(f"targ must be integer class labels, got {getattr(targ, 'dtype', type(targ).__name__)}; "
-                         "dkd_loss has no form for mixed labels")
-    want = (z.shape[0],*z.shape[2:])
-    if tuple(targ.shape)!=want: raise InputError(f"targ must have shape {want} for logits {tuple(z.shape)}, got {tuple(targ.shape)}")
-    return torch.zeros_like(z, dtype=torch.bool).scatter_(1, targ.long().unsqueeze(1), True)
+    y = check_labels(targ, z, 'targ').long()
+    return torch.zeros_like(z, dtype=torch.bool).scatter_(1, y.unsqueeze(1), True)
 
 # %% ../nbs/01_losses.ipynb #cdd8b6d1
 def _decouple(z, mask):

@@ -79,10 +79,10 @@ def _probs(
     logits:bool=None,  # None: probabilities if every row is positive and sums to 1 within 0.01
 )->Tensor:             # probabilities, (N,C)
     "Softmax of `p`, unless it already is one"
-    simplex = _are_probabilities(p)
+    simplex = not logits and _are_probabilities(p)
     if logits is False and not simplex:
         raise InputError(f"preds are not probabilities: rows must be in [0,1] and sum to 1, got {p.min():.3g}..{p.max():.3g}")
-    return p if simplex and not logits else p.softmax(1)
+    return p if simplex else p.softmax(1)
 
 # %% ../nbs/04_metrics.ipynb #49ae8486
 def _edges(n_bins):
@@ -90,14 +90,6 @@ def _edges(n_bins):
     if not n_bins>=1: raise InputError(f"n_bins must be at least 1, got {n_bins}")
     return torch.linspace(0, 1, n_bins+1)
 
-# %% ../nbs/04_metrics.ipynb #29625f47
-def _binned(p, y, edges):
-    "Confidence of the top class of each row of `p`, whether it is right, and its bin; on the CPU"
-    conf,top = p.max(1)
-    conf = conf.float().cpu()
-    hit = (top==y).cpu()
-    bins = torch.bucketize(conf, edges, right=True)-1
-    return conf.double(),hit.double(),bins.clamp(0, len(edges)-2)
 
 # %% ../nbs/04_metrics.ipynb #ec291394
 def reliability_bins(
@@ -110,9 +102,11 @@ def reliability_bins(
     edges = _edges(n_bins)
     p,y = _flat(preds, targs)
     if not len(y): raise InputError("reliability needs at least one sample, got none")
-    *values,i = _binned(_probs(p, logits), y, edges)
+    conf,top = _probs(p, logits).max(1)
+    conf,hit = conf.float().cpu(),(top==y).cpu()
+    i = (torch.bucketize(conf, edges, right=True)-1).clamp(0, n_bins-1)
     n = torch.bincount(i, minlength=n_bins)
-    conf,acc = [torch.bincount(i, v, n_bins)/n.clamp(min=1) for v in values]
+    conf,acc = [torch.bincount(i, v.double(), n_bins)/n.clamp(min=1) for v in (conf,hit)]
     return edges,conf,acc,n
 
 # %% ../nbs/04_metrics.ipynb #024d12c4
@@ -143,8 +137,9 @@ def accumulate(self:ExpectedCalibrationError,
 ):
     "Add a batch"
     z,y = _flat(learn.pred, learn.yb[0], self.ignore_index)
-    conf,hit,i = _binned(z.softmax(1), y, _edges(self.n_bins))
-    self.total += torch.bincount(i, conf-hit, self.n_bins)
+    if not len(y): return
+    _,conf,acc,n = reliability_bins(z, y, self.n_bins, logits=True)
+    self.total += (conf-acc)*n
     self.count += len(y)
 
 # %% ../nbs/04_metrics.ipynb #5d76356f

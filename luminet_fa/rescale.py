@@ -18,13 +18,7 @@ from fastcore.basics import compose, ifnone, patch
 from fastprogress.fastprogress import progress_bar
 from .core import InputError, check_logits, exact_float32
 from .fold import _check_same
-from .teacher import Teacher, as_teacher
-
-# %% ../nbs/25_rescale.ipynb #e87dd1f9
-def _inputs(b, n_inp, f=None):
-    "The plain input tensors of a batch, on the device of `f` where that is a network with weights"
-    d = next((o.device for o in f.parameters()), None) if isinstance(f, nn.Module) else None
-    return [o.as_subclass(Tensor).to(device=d) for o in (b if isinstance(b, (tuple,list)) else (b,))[:n_inp]]
+from .teacher import Teacher, _inputs, as_teacher
 
 # %% ../nbs/25_rescale.ipynb #b21d9a58
 def logit_moments(
@@ -41,8 +35,8 @@ def logit_moments(
         if z.ndim!=2: raise InputError(f"only logits (B,C) can be rescaled, got shape {tuple(z.shape)}")
         z = z.cpu().double()                                # MPS has no float64
         n += len(z)
-        s = s+z.sum(0)
-        q = q+z.square().sum(0)
+        s += z.sum(0)
+        q += z.square().sum(0)
     if n<2: raise InputError(f"the mean and spread of logits need two images or more, got {n}")
     mean = s/n
     return mean,(q/n-mean.square()).clamp(min=0).sqrt()
@@ -81,11 +75,12 @@ def _fold_scale(model, a, b, x):
     scaled,m = ClassScale(model, a, b),deepcopy(model)
     linears = [o for o in m.modules() if isinstance(o, nn.Linear) and o.out_features==len(a)]
     if not linears: return scaled
-    w = linears[-1].weight
+    last = linears[-1]
+    w = last.weight
     with torch.no_grad():
-        if linears[-1].bias is None: linears[-1].bias = nn.Parameter(w.new_zeros(len(a)))
+        if last.bias is None: last.bias = nn.Parameter(w.new_zeros(len(a)))
         w.mul_(a[:,None])
-        linears[-1].bias.mul_(a).add_(b)
+        last.bias.mul_(a).add_(b)
     with suppress(InputError), exact_float32():
         _check_same(m, scaled, x, max(1e-3, 4*torch.finfo(w.dtype).eps), 'folding')
         return m

@@ -18,7 +18,7 @@ from fastai.learner import Learner
 import luminet_fa
 from .core import InputError, PathError, eval_mode, replacing
 from .fold import _ask, _few
-from .teacher import norm_stats
+from .teacher import _moved, norm_stats
 from .models.core import load_weights, read_weights
 from .callback import DistillCallback
 from .core import as_markdown
@@ -28,7 +28,7 @@ from .models.all import make_model
 def _plain(o):
     "What `json` does not know, in its terms: numbers of numpy and torch, a row of pandas without its empty cells, a recipe, a path"
     if isinstance(o, Path): return str(o)
-    if hasattr(o, 'to_dict'): return {str(k): v for k,v in o.to_dict().items() if v==v}
+    if hasattr(o, 'dropna'): return o.dropna().to_dict()
     if hasattr(o, 'tolist'): return o.tolist()
     return dataclasses.asdict(o)                                         # a TypeError where it is no dataclass either
 
@@ -185,13 +185,10 @@ _bring = 'pass arch, a module of the same architecture'
 
 def _check_size(arch, n_out, weights, folder):
     "Raise unless the network `arch` has the shapes of `weights`; none of its numbers is made"
-    for how in (torch.device('meta'), _Shapes()):
-        try:
-            with how: m = make_model(arch, n_out)
-            break
-        except InputError: raise
-        except Exception as e: why = e
-    else: raise InputError(f"the network {arch!r} of {folder} cannot be made ({type(why).__name__}): {_bring}")
+    try:
+        with _Shapes(): m = make_model(arch, n_out)
+    except InputError: raise
+    except Exception as e: raise InputError(f"the network {arch!r} of {folder} cannot be made ({type(e).__name__}): {_bring}") from None
     with warnings.catch_warnings(action='ignore'):        # that nothing is copied
         load_weights(m, weights, folder)
 
@@ -207,7 +204,7 @@ def load_student(
     name,vocab = cfg.get('arch'),cfg.get('vocab')
     if not name or not isinstance(name, str):
         raise InputError(f"{folder} does not name its network (a {cfg.get('network')}): {_bring}")
-    if not vocab or not isinstance(vocab, list) or not all(isinstance(o, str) for o in vocab):
+    if not isinstance(vocab, list) or {*map(type, vocab)}!={str}:
         raise InputError(f"{folder} names no classes, so the size of {name} is not known: {_bring}")
     _check_size(name, len(vocab), weights, folder)
     return load_weights(make_model(name, len(vocab)), weights, folder).eval(),cfg
@@ -215,15 +212,14 @@ def load_student(
 # %% ../nbs/27_ship.ipynb #f08a9180
 def _ready(model, x):
     "A copy of `model` on the CPU in float32, in eval mode; its inputs and its answer; what both exporters trace with"
-    xs = [o.as_subclass(Tensor).detach().cpu() for o in tuplify(x)]
-    xs = [o.float() if o.is_floating_point() else o for o in xs]
+    xs = [_moved(o.as_subclass(Tensor).detach(), 'cpu', torch.float32) for o in tuplify(x)]
     if min(map(len, xs))<2: raise InputError("the example must hold at least two samples, or the batch's size would be taken for fixed")
     m = deepcopy(model).cpu().float().eval()
     z = _ask(m, xs)
     if not isinstance(z, Tensor):
         raise InputError(f"{type(model).__name__} returns a {type(z).__name__}: wrap it in a module that returns its logits alone")
-    zeros,open_ = tuple(torch.zeros_like(o[:2]) for o in xs),torch.export.ShapesCollection()
-    for o in zeros: open_[o] = {0: torch.export.Dim('batch', min=1)}
+    zeros = tuple(torch.zeros_like(o[:2]) for o in xs)
+    open_ = [{0: torch.export.Dim('batch', min=1)}]*len(xs)
     return m,xs,z,dict(args=zeros, dynamic_shapes=open_)
 
 # %% ../nbs/27_ship.ipynb #6b69aaa3

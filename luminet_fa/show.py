@@ -13,29 +13,23 @@ from .core import InputError
 from .callback import DistillCallback
 from .losses import kd_loss, luminet_loss
 from .perception import perception
-from .teacher import Teacher
-
-# %% ../nbs/06_show.ipynb #56656eb6
-def _label(ax, title, names):
-    "Title, and a name under each class"
-    ax.set_title(title, fontsize=9)
-    ax.set_xticks(range(len(names)), names, fontsize=7)
+from .teacher import Teacher, _inputs
 
 # %% ../nbs/06_show.ipynb #41005723
 def _heat(ax, z, title, lim, names=(), row=None):
     "A table of logits, perhaps with one row framed"
     ax.imshow(z, cmap='RdBu_r', vmin=-lim, vmax=lim, aspect='auto')
     if row is not None: ax.add_patch(plt.Rectangle((-.5, row-.5), z.shape[1], 1, fill=False, ec='black', lw=1.6))
-    _label(ax, title, names)
+    ax.set_title(title, fontsize=9)
+    ax.set_xticks(range(len(names)), names, fontsize=7)
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
 
 # %% ../nbs/06_show.ipynb #385d1bfc
-def _two_bars(bar, p_t, p_s):
-    "Teacher's and student's numbers side by side, by the `bar` or `barh` of axes"
-    at = np.arange(len(p_t))
-    bar(at-.2, p_t, .4, color='#D55E00', label='teacher')
-    bar(at+.2, p_s, .4, color='#0072B2', label='student')
+def _two_bars(p_t, p_s, names, **kwargs):
+    "Plot teacher's and student's numbers side by side, with a name for each class"
+    both = pd.DataFrame(dict(teacher=p_t, student=p_s), names)
+    return both.plot(color=['#D55E00','#0072B2'], width=.8, **kwargs)
 
 def _finished(seen, n=1):
     "Raise unless `seen` holds as many entries as the first epoch makes"
@@ -60,8 +54,8 @@ def plot_idea(
         _heat(left, z_, f'{who}: logits', z.abs().max(), names, row)
         _heat(middle, h_, f'{who}: each column standardized', 2.5, names, row)
     for ax,t,title in zip(axs[:,2], (h,z), ('LumiNet compares the framed rows beside this','KD compares the framed rows of logits')):
-        _two_bars(ax.bar, *(t[:,row]/T).softmax(1))
-        _label(ax, f'{title} (T={T:g})', names)
+        _two_bars(*(t[:,row]/T).softmax(1), names, kind='bar', ax=ax, rot=0, fontsize=7)
+        ax.set_title(f'{title} (T={T:g})', fontsize=9)
         ax.margins(y=.26)
         ax.legend(fontsize=7, frameon=False, ncols=2, loc='upper right')
     return fig
@@ -113,19 +107,14 @@ def plot_distill(self:DistillCallback,
     h = pd.DataFrame(self.history).set_index('epoch').dropna(axis=1)
     rec = self.learn.recorder   # no `ce_loss` without labels
     ramp = h.pop('ramp')
-    style = dict(ce_loss='o-', kd_loss='s-')
-    if ax is None: ax = plt.subplots(figsize=(5,2.6))[1]
-    h.plot(ax=ax, style=style, color=dict(ce_loss='#999999', kd_loss='#009E73'), ms=3, logy=True,
-           ylabel='mean over training batches', legend=False)
+    ax = h.plot(ax=ax, style=dict(ce_loss='o-', kd_loss='s-'), color=dict(ce_loss='#999999', kd_loss='#009E73'), ms=3, logy=True,
+                figsize=(5,2.6) if ax is None else None, ylabel='mean over training batches', legend=False)
     ax.fill_between(ramp.index, 0, ramp, alpha=.12, color='#0072B2', transform=ax.get_xaxis_transform(), label='ramp', lw=0)
     ax.legend(loc='upper right')
     names = getattr(rec, 'metric_names', ())
     if 'agree' in names and len(rec.values)==len(h):   # TeacherAgreement is among the metrics
-        right = ax.twinx()
-        right.plot(h.index, L(rec.values).itemgot(names.index('agree')-1), c='#D55E00', ls='--', label='agree (validation)')
-        right.set(ylim=(0,1), ylabel='agreement')
-        right.grid(False)
-        right.legend(loc='center right')
+        agree = pd.Series(L(rec.values).itemgot(names.index('agree')-1), h.index, name='agree (validation)')
+        agree.plot(ax=ax.twinx(), c='#D55E00', ls='--', ylim=(0,1), ylabel='agreement', grid=False).legend(loc='center right')
     return ax
 
 # %% ../nbs/06_show.ipynb #c7930d1a
@@ -138,7 +127,7 @@ def both_views(self:DistillCallback,
     dls = self.learn.dls
     model = self.learn.model
     batch = dls.valid.one_batch() if batch is None else batch
-    b = [o.as_subclass(Tensor).to(one_param(model).device) for o in batch[:dls.n_inp+1]]
+    b = _inputs(batch, dls.n_inp+1, model)
     p_t,p_s = (f(*b[:dls.n_inp]).softmax(1).cpu() for f in (self._teacher, Teacher(model)))
     return b[0].cpu(),p_t,p_s,b[dls.n_inp].cpu() if len(b)>dls.n_inp else None
 
@@ -146,12 +135,8 @@ def both_views(self:DistillCallback,
 def _opinions(ax, p_t, p_s, names, top):
     "The `top` classes that teacher and student together find likeliest, as bars"
     cls = (p_t+p_s).topk(min(top, len(p_t))).indices
-    _two_bars(ax.barh, p_t[cls], p_s[cls])
-    ax.set_yticks(range(len(cls)), [str(names[int(c)]) for c in cls], fontsize=8)
-    ax.set_xlim(0, 1)
+    _two_bars(p_t[cls], p_s[cls], [names[c] for c in cls.tolist()], kind='barh', ax=ax, xlim=(0,1), fontsize=7, legend=False, grid=False)
     ax.invert_yaxis()
-    ax.tick_params(axis='x', labelsize=7)
-    ax.grid(False)
 
 # %% ../nbs/06_show.ipynb #6eba4769
 @patch

@@ -14,7 +14,7 @@ from fastai.callback.fp16 import MixedPrecision, AMPMode
 from fastai.callback.channelslast import ChannelsLast
 from fastai.learner import AvgSmoothLoss
 from .core import InputError, own_device
-from .fold import _note
+from .fold import _copied, _note
 
 # %% ../nbs/05_speed.ipynb #8a2739b6
 _inner = set("before_batch after_pred after_loss before_backward after_cancel_backward after_backward "
@@ -154,7 +154,7 @@ def _undo(model):
 @patch
 def _first(self:_Forward, f, xb):
     "`f(*xb)`, and after an error once more without this speed-up"
-    again,undo = apply(lambda o: o.clone() if isinstance(o, Tensor) else o, xb),_undo(self.learn.model)
+    again,undo = _copied(xb),_undo(self.learn.model)
     try:
         with self.inside(): return f(*xb)
     except Exception as e:
@@ -206,10 +206,10 @@ class BFloat16(_Forward, MixedPrecision):
     def before_fit(self):
         "Autocast for the device of the model"
         super().before_fit()
-        self.device_type = one_param(self.model).device.type
+        self.autocast = torch.autocast(one_param(self.model).device.type, torch.bfloat16)
     def inside(self):
         "Autocast"
-        return torch.autocast(self.device_type, torch.bfloat16)
+        return self.autocast
     def after_pred(self):
         "The loss in float32"
         self.learn.pred = to_float(self.pred)
@@ -236,9 +236,6 @@ class TriedChannelsLast(_Forward, ChannelsLast):
         if num_distrib()>1:
             return "If it runs without to_fast: in several processes the layout cannot change during a fit; pass channels_last=False"
 
-# %% ../nbs/05_speed.ipynb #2bba9681
-def _has_conv2d(model): return any(isinstance(m, nn.Conv2d) for m in model.modules())
-
 # %% ../nbs/05_speed.ipynb #01ffb5eb
 @patch
 def to_fast(self:Learner,
@@ -251,7 +248,8 @@ def to_fast(self:Learner,
     device = own_device(getattr(self.dls, 'device', None))
     amp = first(self.cbs, lambda o: bf16 is None and isinstance(o, MixedPrecision) and not isinstance(o, BFloat16))
     why = '' if amp or bf16 is False else 'as asked' if bf16 else bf16_pays(device)
-    if channels_last is None: channels_last = _has_conv2d(self.model) and bool(amp or why or device.type=='cpu')
+    has_conv2d = any(map(risinstance(nn.Conv2d), self.model.modules()))
+    if channels_last is None: channels_last = has_conv2d and bool(amp or why or device.type=='cpu')
     cbs = [FastEvents(), LossOnDevice(every)] + [BFloat16()]*bool(why) + [TriedChannelsLast()]*bool(channels_last)
     self.remove_cbs([FastEvents, LossOnDevice, ChannelsLast, BFloat16 if amp else MixedPrecision]).add_cbs(cbs)
     if not channels_last: self.model.to(memory_format=torch.contiguous_format)

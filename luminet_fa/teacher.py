@@ -17,7 +17,7 @@ from torch.func import functional_call
 from fastai.basics import *
 from fastprogress.fastprogress import progress_bar
 from .core import InputError, PathError, check_labels, check_logits, eval_mode, own_device
-from .fold import speed_up, _log, _tried
+from .fold import speed_up, _copied, _log, _tried
 from .models.core import load_weights, read_weights
 import copy # last: fastai exports a function of this name
 
@@ -90,15 +90,13 @@ def check_classes(
                                      "if they are not the same classes in the same order, pass class_map")
 
 # %% ../nbs/02_teacher.ipynb #2210a924
-def _check_map(m, n_teacher=None):
-    "`m` as an int64 tensor, or an error"
+def _check_map(m, last=math.inf):
+    "`m` as an int64 tensor, or an error; `last`: the teacher's last class, where it is known"
     m = torch.as_tensor(m)
-    if m.ndim!=1 or m.is_floating_point() or m.dtype==torch.bool:
-        raise InputError("class_map must be a flat list of integers: for each student class, the teacher's index")
-    if len(m)<2: raise InputError("class_map needs at least two classes")
+    if m.ndim!=1 or len(m)<2 or m.is_floating_point() or m.dtype==torch.bool:
+        raise InputError("class_map must be a flat list of integers, two or more: for each student class, the teacher's index")
     lo,hi = m.aminmax()
-    if lo<0 or hi>=(n_teacher or math.inf):
-        raise InputError(f"class_map must lie in 0..{n_teacher-1 if n_teacher else '...'}, the teacher's classes, got {lo}..{hi}")
+    if lo<0 or hi>last: raise InputError(f"class_map must lie in 0..{last}, the teacher's classes, got {lo}..{hi}")
     return m.long()
 
 # %% ../nbs/02_teacher.ipynb #1f5f3c39
@@ -158,6 +156,12 @@ def as_teacher(
     if speed!='auto' or any(o is not None for o in kwargs.values()):
         raise InputError("a Teacher brings its own arch, class_map, teacher_tfm and speed: give them to the `Teacher` instead")
     return teacher
+
+# %% ../nbs/02_teacher.ipynb #e36a6a74
+def _inputs(b, n, f=None):
+    "The first `n` tensors of a batch as plain ones, on the device of `f` where that is a network with weights"
+    d = next((o.device for o in f.parameters()), None) if isinstance(f, nn.Module) else None
+    return [o.as_subclass(Tensor).to(device=d) for o in tuplify(b)[:n]]
 
 # %% ../nbs/02_teacher.ipynb #0f017a0d
 def _tensor(xb):
@@ -231,7 +235,7 @@ def __call__(self:Teacher,
 @patch
 def _pick(self:Teacher, z):
     "`z` with its classes picked by the class map"
-    if not self._checked: check_logits(z); _check_map(self.class_map, z.shape[1])
+    if not self._checked: check_logits(z); _check_map(self.class_map, z.shape[1]-1)
     self.class_map,self._checked = self.class_map.to(z.device),True
     return z.index_select(1, self.class_map)
 
@@ -258,7 +262,7 @@ def on_batch(self:Teacher,
 _answers = WeakKeyDictionary()   # network -> what it was asked about last, and what it said
 
 def _equal(a, b):
-    if isinstance(a, Tensor) and isinstance(b, Tensor): return a.shape==b.shape and a.dtype==b.dtype and torch.equal(a, b)
+    if isinstance(a, Tensor) and isinstance(b, Tensor): return a.dtype==b.dtype and torch.equal(a, b)
     return a is b
 
 # %% ../nbs/02_teacher.ipynb #125b97fe
@@ -271,7 +275,7 @@ def once(self:Teacher,
     kept,was,z = _answers.get(self.module, ((),None,None))
     if len(kept)!=len(xb) or was!=how or not all(map(_equal, kept, xb)):
         z = self(*xb)
-        _answers[self.module] = [o.detach().clone() if isinstance(o, Tensor) else o for o in xb],how,z
+        _answers[self.module] = _copied(xb),how,z
     return z
 
 # %% ../nbs/02_teacher.ipynb #8692bb08

@@ -70,23 +70,24 @@ def layers(
 
 # %% ../../nbs/10_models.cifar.ipynb #aa8390c9
 def numbered(
-    i:int,   # number in the names
-    *args,   # as for `conv_bn`
-)->dict:     # `conv1`, `bn1`, `relu1`, or another number
-    "A convolution, its BatchNorm and a ReLU, by their names"
-    return {f'{k}{i}': m for k,m in zip(('conv','bn','relu'), conv_relu(*args))}
+    *convs, # arguments of `conv_bn`, a tuple for each
+    first=1,# number of the first
+)->dict:    # `conv1`, `bn1`, `relu1`, `conv2`, ...
+    "Convolutions, each with its BatchNorm and a ReLU, by their names"
+    return {f'{k}{i}': m for i,args in enumerate(convs, first) for k,m in zip(('conv','bn','relu'), conv_relu(*args))}
 
 # %% ../../nbs/10_models.cifar.ipynb #6c829516
-class Convs(nn.Module):
-    "Convolutions with their BatchNorms under the names `conv1`, `bn1`, `conv2`, ..."
-    def __init__(self, *convs): # arguments of `conv_bn`, a tuple for each
-        super().__init__()
-        for i,args in enumerate(convs, 1):
-            for k,m in zip(('conv','bn'), conv_bn(*args)): self.add_module(f'{k}{i}', m)
+class Row(nn.Sequential):
+    "Named parts in a row"
+    def __init__(self, **parts): super().__init__(OrderedDict(parts)) # name -> module, in their order
 
-    def step(self, i, x): # number of a convolution, features
-        "`x` through one convolution and its BatchNorm"
-        return getattr(self, f'bn{i}')(getattr(self, f'conv{i}')(x))
+def run(
+    parts, # modules
+    x,     # what the first of them takes
+):         # what the last of them gives
+    "`x` through `parts`, one after the other"
+    for m in parts: x = m(x)
+    return x
 
 # %% ../../nbs/10_models.cifar.ipynb #e9934f94
 def init_he(
@@ -98,36 +99,31 @@ def init_he(
     if m.bias is not None: nn.init.zeros_(m.bias)
 
 # %% ../../nbs/10_models.cifar.ipynb #acf80a26
-class ConvNet(nn.Module):
+class ConvNet(Row):
     "Named parts in a row, a mean over positions, and a last part that makes the logits"
     he = True # He initialization?
     def __init__(self, **parts): # name -> module, in their order
-        super().__init__()
-        for k,m in parts.items(): self.add_module(k, m)
-        *self.body,self.head = parts
+        super().__init__(**parts)
         if self.he: self.apply(init_he)
 
     def forward(self,
         x:Tensor, # normalized images, float, (B,3,H,W)
     )->Tensor:    # logits, (B,n_out)
         "Logits of `x`"
-        for k in self.body: x = getattr(self, k)(x)
-        return getattr(self, self.head)(x.mean((2,3)))
+        *body,head = self
+        return head(run(body, x).mean((2,3)))
 
 # %% ../../nbs/10_models.cifar.ipynb #b0b873b7
-class Residual(Convs):
+class Residual(Row):
     "Convolutions with a ReLU between them, beside an identity or, where the shape changes, a 1x1 convolution"
-    def __init__(self, side, ni, nf, stride, *convs): # name of what is beside them; channels in, out; stride; as for `Convs`
-        super().__init__(*convs)
-        self.n = len(convs)
-        self.side = side
-        self.add_module(side, nn.Identity() if stride==1 and ni==nf else nn.Sequential(*conv_bn(ni, nf, 1, stride)))
+    def __init__(self, side, ni, nf, stride, *convs): # name of what is beside them; channels in, out; stride; as for `numbered`
+        beside = nn.Identity() if stride==1 and ni==nf else nn.Sequential(*conv_bn(ni, nf, 1, stride))
+        super().__init__(**numbered(*convs), **{side: beside})
 
     def forward(self, x): # (B,ni,H,W)
         "(B,nf,H/stride,W/stride)"
-        out = self.step(1, x)
-        for i in range(2, self.n+1): out = self.step(i, F.relu(out))
-        return F.relu(out + getattr(self, self.side)(x))
+        *body,relu,side = self
+        return relu(run(body, x) + side(x))
 
 # %% ../../nbs/10_models.cifar.ipynb #733dbf9f
 def blocks_a_stage(
@@ -135,8 +131,9 @@ def blocks_a_stage(
     other:int, # how many of them are outside the blocks
 )->int:        # blocks of two layers in each of three stages
     "Share out the layers of a network, or an error"
-    if depth<6+other or (depth-other)%6: raise InputError(f"depth must be 6n+{other} ({6+other}, {12+other}, {18+other}, ...), got {depth}")
-    return (depth-other)//6
+    n,rest = divmod(depth-other, 6)
+    if n<1 or rest: raise InputError(f"depth must be 6n+{other} with n of at least 1, got {depth}")
+    return n
 
 # %% ../../nbs/10_models.cifar.ipynb #55d15baf
 class BasicBlock(Residual):
@@ -153,17 +150,15 @@ class CifarResNet(ConvNet):
         widths:tuple[int,...]=(16,16,32,64), # channels of the stem and of the three stages
     ):
         ns = [blocks_a_stage(depth, 2)]*3
-        super().__init__(**numbered(1, 3, widths[0]), **layers(BasicBlock, widths, ns), fc=nn.Linear(widths[-1], n_out))
+        super().__init__(**numbered((3, widths[0])), **layers(BasicBlock, widths, ns), fc=nn.Linear(widths[-1], n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #71d4f1a2
 class PreActBlock(nn.Module):
     "Two 3x3 convolutions, each after BatchNorm and ReLU; where the width changes, the shortcut takes the activated input"
     def __init__(self, ni, nf, stride=1): # channels in, out; 2 halves the size
         super().__init__()
-        self.bn1 = nn.BatchNorm2d(ni)
-        self.conv1 = conv(ni, nf, 3, stride)
-        self.bn2 = nn.BatchNorm2d(nf)
-        self.conv2 = conv(nf, nf)
+        self.bn1,self.conv1 = nn.BatchNorm2d(ni),conv(ni, nf, 3, stride)
+        self.bn2,self.conv2 = nn.BatchNorm2d(nf),conv(nf, nf)
         self.convShortcut = None if ni==nf else conv(ni, nf, 1, stride)
 
     def forward(self, x): # (B,ni,H,W)
@@ -183,8 +178,8 @@ class WideResNet(ConvNet):
         ns = [blocks_a_stage(depth, 4)]*3
         nf = 64*width
         conv1 = conv(3, 16)
-        stages = layers(PreActBlock, (16, 16*width, 32*width, nf), ns)
-        blocks = {k.replace('layer', 'block'): nn.Sequential(OrderedDict(layer=m)) for k,m in stages.items()}
+        stages = layers(PreActBlock, (16, nf//4, nf//2, nf), ns).values()
+        blocks = {f'block{i}': Row(layer=m) for i,m in enumerate(stages, 1)}
         super().__init__(conv1=conv1, **blocks, bn1=nn.BatchNorm2d(nf), relu1=nn.ReLU(), fc=nn.Linear(nf, n_out))
         for bn in self.twice(): bn.momentum = 1-(1-bn.momentum)**2
 
@@ -243,36 +238,29 @@ class MobileNetV2(ConvNet):
         chans = [int(c*width) for c in (32,16,24,32,64,96,160,320)]
         ns      = 1,2,3,4,3,3,1
         strides = 1,1,2,2,1,2,1
-        expands = 1,6,6,6,6,6,6
         conv1 = nn.Sequential(*conv_relu(3, chans[0], 3, 2))
-        blocks = [stage(InvertedResidual, *o, expand=e) for *o,e in zip(chans, chans[1:], ns, strides, expands)]
+        blocks = [stage(InvertedResidual, *o, expand=6 if i else 1) for i,o in enumerate(zip(chans, chans[1:], ns, strides))]
         super().__init__(conv1=conv1, blocks=nn.Sequential(*blocks), conv2=nn.Sequential(*conv_relu(chans[-1], 1280, 1)),
                          classifier=nn.Sequential(nn.Linear(1280, n_out)))
 
-# %% ../../nbs/10_models.cifar.ipynb #736d00c8
-def shuffle(
-    x:Tensor,   # features, (B,C,H,W)
-    groups:int, # divides C; 1 changes nothing
-)->Tensor:      # the same channels in another order, (B,C,H,W)
-    "Deal out the channels: the first of every group, then the second of every group, ..."
-    return x.unflatten(1, (groups,-1)).transpose(1, 2).flatten(1, 2)
-
 # %% ../../nbs/10_models.cifar.ipynb #8106aa4a
-class ShuffleUnit(Convs):
+class ShuffleUnit(Row):
     "Grouped 1x1, shuffle, 3x3 per channel, grouped 1x1; added to the input, or, at stride 2, concatenated with its average"
     stem = 24 # channels of the stem, after which the first 1x1 is not grouped
     def __init__(self, ni, nf, stride=1, groups=3): # channels in, out; 2 halves the size; groups
-        self.stride = stride
-        self.groups = 1 if ni==self.stem else groups
+        g = 1 if ni==self.stem else groups
         nb = nf-ni if stride==2 else nf
         nh = nb//4
-        super().__init__((ni, nh, 1, 1, self.groups), (nh, nh, 3, stride, nh), (nh, nb, 1, 1, groups))
+        parts = numbered((ni, nh, 1, 1, g), (nh, nh, 3, stride, nh), (nh, nb, 1, 1, groups))
+        parts['relu1'] = nn.Sequential(nn.ReLU(), nn.ChannelShuffle(g))
+        super().__init__(**parts)
+        self.halves = stride==2
 
     def forward(self, x): # (B,ni,H,W)
         "(B,nf,H/stride,W/stride)"
-        out = shuffle(F.relu(self.step(1, x)), self.groups)
-        out = self.step(3, F.relu(self.step(2, out)))
-        return F.relu(out+x if self.stride==1 else torch.cat([out, F.avg_pool2d(x, 3, 2, 1)], 1))
+        *body,relu = self
+        out = run(body, x)
+        return relu(torch.cat([out, F.avg_pool2d(x, 3, 2, 1)], 1) if self.halves else out+x)
 
 # %% ../../nbs/10_models.cifar.ipynb #2b0e4b27
 class ShuffleNetV1(ConvNet):
@@ -283,25 +271,25 @@ class ShuffleNetV1(ConvNet):
         widths:tuple[int,...]=(240,480,960),  # channels of the three stages, multiples of 12
     ):
         chans = ShuffleUnit.stem,*widths
-        super().__init__(**numbered(1, 3, chans[0], 1), **layers(ShuffleUnit, chans, (4,8,4), 2), linear=nn.Linear(chans[-1], n_out))
+        super().__init__(**numbered((3, chans[0], 1)), **layers(ShuffleUnit, chans, (4,8,4), 2), linear=nn.Linear(chans[-1], n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #386c5710
-class ShuffleSplit(Convs):
+class ShuffleSplit(Row):
     "Half of the channels pass, the other half is convolved; at stride 2 both halves are, each from all channels"
     def __init__(self, ni, nf, stride=1): # channels in, out (even; `ni` at stride 1); 2 halves the size
         nh = nf//2
-        down = stride==2
-        first = [(ni, ni, 3, 2, ni), (ni, nh, 1)] if down else []
-        super().__init__(*first, (ni if down else nh, nh, 1), (nh, nh, 3, stride, nh), (nh, nh, 1))
-        self.down = down
+        left = [(ni, ni, 3, 2, ni), (ni, nh, 1)] if stride==2 else []
+        right = [(ni if left else nh, nh, 1), (nh, nh, 3, stride, nh), (nh, nh, 1)]
+        parts = numbered(*left, *right)
+        for k in ('relu1','relu4') if left else ('relu2',): del parts[k] # none after a 3x3
+        super().__init__(**parts)
+        self.n = 5 if left else 0
 
     def forward(self, x): # (B,ni,H,W)
         "(B,nf,H/stride,W/stride)"
-        if self.down: a,b = F.relu(self.step(2, self.step(1, x))),x
-        else: a,b = x.chunk(2, 1)
-        n = 2 if self.down else 0
-        b = self.step(n+2, F.relu(self.step(n+1, b)))
-        return shuffle(torch.cat([a, F.relu(self.step(n+3, b))], 1), 2)
+        a,b = (x,x) if self.n else x.chunk(2, 1)
+        parts = [*self]
+        return torch.channel_shuffle(torch.cat([run(parts[:self.n], a), run(parts[self.n:], b)], 1), 2)
 
 # %% ../../nbs/10_models.cifar.ipynb #4aa63295
 class ShuffleNetV2(ConvNet):
@@ -312,8 +300,8 @@ class ShuffleNetV2(ConvNet):
         widths:tuple[int,...]=(116,232,464,1024),  # channels of the three stages (even) and of the last convolution
     ):
         *chans,last = 24,*widths
-        super().__init__(**numbered(1, 3, 24, 1), **layers(ShuffleSplit, chans, (4,8,4), 2),
-                         **numbered(2, chans[-1], last, 1), linear=nn.Linear(last, n_out))
+        super().__init__(**numbered((3, 24, 1)), **layers(ShuffleSplit, chans, (4,8,4), 2),
+                         **numbered((chans[-1], last, 1), first=2), linear=nn.Linear(last, n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #2e287e6c
 class Bottleneck(Residual):
@@ -330,22 +318,14 @@ class CifarResNet50(ConvNet):
         blocks:tuple[int,...]=(3,4,6,3),  # blocks in each of the four stages
     ):
         chans = 64,256,512,1024,2048
-        super().__init__(**numbered(1, 3, 64), **layers(Bottleneck, chans, blocks), linear=nn.Linear(2048, n_out))
+        super().__init__(**numbered((3, 64)), **layers(Bottleneck, chans, blocks), linear=nn.Linear(2048, n_out))
 
 # %% ../../nbs/10_models.cifar.ipynb #542de5c2
 cifar_models = {
-    'resnet8':     partial(CifarResNet, depth=8),
-    'resnet20':    partial(CifarResNet, depth=20),
-    'resnet32':    partial(CifarResNet, depth=32),
-    'resnet56':    partial(CifarResNet, depth=56),
-    'resnet110':   partial(CifarResNet, depth=110),
-    'resnet8x4':   partial(CifarResNet, depth=8,  widths=(32,64,128,256)),
-    'resnet32x4':  partial(CifarResNet, depth=32, widths=(32,64,128,256)),
-    'wrn_16_2':    partial(WideResNet, depth=16, width=2),
-    'wrn_40_1':    partial(WideResNet, depth=40, width=1),
-    'wrn_40_2':    partial(WideResNet, depth=40, width=2),
-    'vgg8':        partial(VGG, depth=8),
-    'vgg13':       partial(VGG, depth=13),
+    **{f'resnet{d}':   partial(CifarResNet, depth=d) for d in (8,20,32,56,110)},
+    **{f'resnet{d}x4': partial(CifarResNet, depth=d, widths=(32,64,128,256)) for d in (8,32)},
+    **{f'wrn_{d}_{w}': partial(WideResNet, depth=d, width=w) for d,w in ((16,2), (40,1), (40,2))},
+    **{f'vgg{d}':      partial(VGG, depth=d) for d in (8,13)},
     'MobileNetV2': MobileNetV2,
     'ShuffleV1':   ShuffleNetV1,
     'ShuffleV2':   ShuffleNetV2,

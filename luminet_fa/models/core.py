@@ -6,7 +6,7 @@
 __all__ = ['load_weights', 'check_zip', 'read_weights', 'InputMap']
 
 # %% ../../nbs/01b_models.core.ipynb #42863f21
-import builtins, torch, torch.nn.functional as F
+import builtins, torch
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -15,6 +15,7 @@ from zipfile import ZipFile, is_zipfile
 from safetensors.torch import load_file
 from torch import nn, Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+from torchvision.transforms.v2.functional import resize
 from ..core import InputError, PathError
 
 # %% ../../nbs/01b_models.core.ipynb #7e15515d
@@ -192,7 +193,7 @@ class InputMap(nn.Module):
         super().__init__()
         stats = *student_stats,*teacher_stats
         m_s,s_s,m_t,s_t = (torch.as_tensor(o, dtype=torch.float32).view(1,-1,1,1) for o in stats)
-        self.size = (size,size) if isinstance(size, int) else size
+        self.size = [size,size] if isinstance(size, int) else size
         self.register_buffer('scale', s_s/s_t)
         self.register_buffer('shift', (m_s-m_t)/s_t)
     def forward(self,
@@ -200,5 +201,4 @@ class InputMap(nn.Module):
     )->Tensor:    # normalised for the teacher, in its size
         "The batch as the teacher wants it"
         x = x*self.scale.to(x)+self.shift.to(x)
-        if self.size is None or tuple(x.shape[-2:])==tuple(self.size): return x
-        return F.interpolate(x, self.size, mode='bilinear', antialias=True)
+        return x if self.size is None else resize(x, self.size)

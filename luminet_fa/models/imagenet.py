@@ -34,19 +34,17 @@ class MobileNetV1(ConvNet):
     def __init__(self,
         n_out:int=1000, # classes, one logit each, >=1
     ):
-        chans = 64,128,128,256,256,*[512]*6,1024,1024
+        chans = 32,64,128,128,256,256,*[512]*6,1024,1024
         stem = nn.Sequential(*conv_relu(3, 32, 3, 2))
-        first = separable(32, 64)
-        others = [separable(ni, nf, 1 if ni==nf else 2) for ni,nf in zip(chans, chans[1:])]
-        super().__init__(model=nn.Sequential(stem, first, *others), fc=nn.Linear(1024, n_out))
+        blocks = [separable(ni, nf, 1 if ni in (32,nf) else 2) for ni,nf in zip(chans, chans[1:])]
+        super().__init__(model=nn.Sequential(stem, *blocks), fc=nn.Linear(1024, n_out))
 
 # %% ../../nbs/11_models.imagenet.ipynb #e5f557aa
 @fx.wrap
 def _check_size(x):
     "Refuse images that five halvings leave nothing of"
-    if min(x.shape[-2:])<32:
-        raise InputError(f"MobileNetV1 halves the image five times: it is made for 224 pixels and needs 32, got "
-                         f"{x.shape[-2]}x{x.shape[-1]}")
+    h,w = x.shape[-2:]
+    if min(h, w)<32: raise InputError(f"MobileNetV1 halves the image five times: it is made for 224 pixels and needs 32, got {h}x{w}")
 
 # %% ../../nbs/11_models.imagenet.ipynb #48ac8dea
 @patch
