@@ -450,5 +450,5 @@ def plot_published(
     _axis(ax)
     _legend(fig, ms)
     ax.grid(False, axis='y')
-    for i in range(1, len(ls)): ax.axhline(i-.5, color='k', lw=.5, alpha=.2)
+    ax.hlines(np.arange(1, len(ls))-.5, 0, 1, transform=ax.get_yaxis_transform(), color='k', lw=.5, alpha=.2)
     return fig
