@@ -93,7 +93,7 @@ def _number(s):
 def experiment(
     rows:pd.DataFrame, # of the table that bench/analysis.py writes
     name:str,          # 'ablation', 'weight', 'warmup', 'batch', 'group' or 'optimiser'
-)->pd.DataFrame:       # those rows, newest of each fit, seed and length, with a column for each setting; one that a fit does not have is NaN
+)->pd.DataFrame:       # those rows, newest of each fit, seed and length, with a column for each setting, NaN where a fit lacks it
     "The fits of one comparison"
     names = rows.experiments.str.split()
     there = sorted({*names.explode()})

@@ -220,7 +220,8 @@ def read_ledger(
 )->pd.DataFrame: # one row per run, results in the data set's measure
     "The rows of a results table, checked"
     try: rows = rows_now(_read(file))
-    except PathError: raise PathError(f"{file} does not exist: tables of results are in the source tree, not in the installed package") from None
+    except PathError:
+        raise PathError(f"{file} does not exist: tables of results are in the source tree, not in the installed package") from None
     if not len(rows): raise InputError(f"{file} has no rows: nothing has run")
     if lack := [c for c in _text+_numbers if c not in rows]: raise InputError(f"{file} lacks the columns {', '.join(lack)}")
     for c in _numbers:
@@ -251,7 +252,8 @@ def _runs(rows, test=True):
     rows = newest(rows)
     rows = rows.assign(unit=_unit(rows), top5=rows.get('top5', np.nan))[(rows.holdout==0)==test]   # ImageNet's rows have top5
     place = rows.method.map(_ordered({*rows.method}).index)
-    return rows.assign(run=[*map(_run, rows.to_dict('records'))]).iloc[np.lexsort((place, _comparisons(rows).ngroup(), pd.factorize(rows.recipe)[0]))]
+    order = np.lexsort((place, _comparisons(rows).ngroup(), pd.factorize(rows.recipe)[0]))
+    return rows.assign(run=[*map(_run, rows.to_dict('records'))]).iloc[order]
 
 # %% ../../nbs/34_run.results.ipynb #1558efcf
 def _means(rows):
@@ -265,7 +267,8 @@ _same = "the benchmark's protocol"
 def _differs(r, recipe):
     "What sets the row `r` apart from the benchmark's run of its pair, as words"
     recipe = replace(recipe.of_teacher() if r.method=='teacher' else recipe, schedule='paper')
-    want = dict(schedule='paper', opt='sgd', bs=recipe.bs, images=data_sets[recipe.data].images, dtype='float32', lr=recipe.lr, wd=recipe.wd)
+    images = data_sets[recipe.data].images
+    want = dict(schedule='paper', opt='sgd', bs=recipe.bs, images=images, dtype='float32', lr=recipe.lr, wd=recipe.wd)
     out = [f'{k} {getattr(r, k)}, not {v}' for k,v in want.items() if getattr(r, k)!=v]
     if r.epochs!=recipe.epochs: out.insert(0, f'{r.epochs} of {recipe.epochs} epochs')
     own = recipe.method(r.method) if r.method in recipe.methods else {}
