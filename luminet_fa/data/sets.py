@@ -15,9 +15,9 @@ from .imagenet import imagenet_dls
 @dataclass(frozen=True)
 class DataSet:
     "What a set of images means for a run"
-    loaders:callable       # of bs, device, seed, holdout and drop_last, and of path and size where they apply; gives `DataLoaders` with `rng_state`
+    loaders:callable       # of bs, device, seed, holdout, drop_last, and path and size where they apply; its `DataLoaders` have `rng_state`
     images:int             # in its whole training set
-    measure:str='top-1, %' # what results on it are given in
+    measure:str='top-1, %' # what results on it are given in, with the unit behind a comma
     embedded:bool=False    # does it come with a package, so that there is no path?
     needs:str=''           # what to say to whom gives no path, where one is needed
     bf16:bool=True         # are its networks large enough to gain from bfloat16?

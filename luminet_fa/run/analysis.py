@@ -11,7 +11,8 @@ import numpy as np, pandas as pd, torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from ..core import InputError, on_cpu
-from .results import _axis
+from ..data.sets import DataSet
+from .results import _axis, _figure, _panels
 from ..losses import _pair, _kl, _positive
 from ..perception import autocast_off
 
@@ -92,26 +93,32 @@ def _number(s):
 def experiment(
     rows:pd.DataFrame, # of the table that bench/analysis.py writes
     name:str,          # 'ablation', 'weight', 'warmup', 'batch', 'group' or 'optimiser'
-)->pd.DataFrame:       # those rows, newest of each fit, seed and length, with a column for each setting; one that a fit does not have is NaN
+)->pd.DataFrame:       # those rows, newest of each fit, seed and length, with a column for each setting, NaN where a fit lacks it
     "The fits of one comparison"
-    some = rows[[name in o.split() for o in rows.experiments]].drop_duplicates(['fit','seed','epochs'], keep='last').reset_index(drop=True)
-    if not len(some): raise InputError(f"no fit belongs to {name!r}; there are: {', '.join(sorted({k for o in rows.experiments for k in o.split()}))}")
-    return pd.concat([some, pd.DataFrame([{k:_number(v) for k,v in (w.split('=') for w in o.split())} for o in some.settings])], axis=1)
+    names = rows.experiments.str.split()
+    there = sorted({*names.explode()})
+    if name not in there: raise InputError(f"no fit belongs to {name!r}; there are: {', '.join(there)}")
+    some = rows[[name in o for o in names]].drop_duplicates(['fit','seed','epochs'], keep='last').reset_index(drop=True)
+    settings = [{k:_number(v) for k,v in (w.split('=') for w in o.split())} for o in some.settings]
+    return some.join(pd.DataFrame(settings))
 
 # %% ../../nbs/38_run.analysis.ipynb #2e73a9f8
 def plot_curves(
     lines:dict,   # label -> (x, y), or (x, y, colour)
     xlabel:str,   # with its unit
-    ylabel:str='held-out, top-1, %', # with its unit
+    ylabel:str=f'held-out, {DataSet.measure}', # with its unit
     log:bool=True,# logarithmic x, with a tick at each x
 )->Figure:        # which a notebook shows
     "Points joined by lines, one for each label"
-    fig = Figure(figsize=(5.6,3), dpi=72, layout='constrained'); ax = fig.subplots()
-    for (k,(x,y,*c)),m in zip(lines.items(), 'os^Dv'): ax.plot(x, y, m+('-' if len(x)>1 else ''), label=k, color=c[0] if c else None, ms=6)
+    fig,ax = _figure(5.6, 3)
+    for (k,(x,y,*c)),m in zip(lines.items(), 'os^Dv'): ax.plot(x, y, m+'-'*(len(x)>1), label=k, color=c[0] if c else None, ms=6)
     ticks = sorted({float(o) for x,_,*_ in lines.values() for o in x})
     if log: ax.set_xscale('log', base=2)
-    ax.set_xticks(ticks, [f'{o:.3g}' for o in ticks]); ax.minorticks_off()
-    ax.set(xlabel=xlabel, ylabel=ylabel); ax.legend(fontsize=8, frameon=False); _axis(ax)
+    ax.set_xticks(ticks, map('{:.3g}'.format, ticks))
+    ax.minorticks_off()
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend(fontsize=8, frameon=False)
+    _axis(ax)
     return fig
 
 # %% ../../nbs/38_run.analysis.ipynb #01260498
@@ -121,11 +128,14 @@ def plot_matrices(
     label:str,    # of the colour bar
 )->Figure:        # which a notebook shows
     "Square matrices beside each other, on one scale of colours"
-    fig = Figure(figsize=(2.7*len(ms)+.8,3), dpi=72, layout='constrained'); axs = np.atleast_1d(fig.subplots(1, len(ms), sharey=True))
+    fig,(axs,) = _figure(2.7*len(ms)+.8, 3, 1, len(ms), sharey=True, squeeze=False)
     for ax,(k,m) in zip(axs, ms.items()):
         im = ax.imshow(np.asarray(on_cpu(m), float), cmap='RdBu_r', vmin=-limit, vmax=limit, interpolation='nearest')
-        ax.set_title(k, fontsize=9); ax.set_xlabel('class'); ax.tick_params(labelsize=8)
-    axs[0].set_ylabel('class'); fig.colorbar(im, ax=axs, label=label, shrink=.8)
+        ax.set_title(k, fontsize=9)
+        ax.set_xlabel('class')
+        ax.tick_params(labelsize=8)
+    axs[0].set_ylabel('class')
+    fig.colorbar(im, ax=axs, label=label, shrink=.8)
     return fig
 
 # %% ../../nbs/38_run.analysis.ipynb #e4f974ee
@@ -134,13 +144,12 @@ def plot_features(
     classes:list, # names, for the legend
 )->Figure:        # which a notebook shows
     "Points in a plane, coloured by class, a panel for each network"
-    nc = min(3, len(nets)); nr = -(-len(nets)//nc)
-    fig = Figure(figsize=(2.9*nc, 2.7*nr+.5), dpi=72, layout='constrained'); axs = fig.subplots(nr, nc, squeeze=False).ravel()
-    for ax,(k,(xy,y)) in zip(axs, nets.items()):
-        xy,y = np.asarray(on_cpu(xy), float),np.asarray(on_cpu(y))
+    fig,axs = _panels(len(nets), 3, 2.9, 2.7, .5)
+    for ax,(k,o) in zip(axs, nets.items()):
+        xy,y = map(np.asarray, map(on_cpu, o))
         for i,c in enumerate(np.unique(y)):
             ax.scatter(*xy[y==c].T, s=7, color=f'C{i%10}', marker='o^'[i%2], label=classes[i], lw=0)
-        ax.set_title(k, fontsize=9); ax.set(xticks=[], yticks=[])
-    for ax in axs[len(nets):]: ax.remove()
+        ax.set_title(k, fontsize=9)
+        ax.set(xticks=[], yticks=[])
     fig.legend(*axs[0].get_legend_handles_labels(), loc='outside lower center', ncols=5, fontsize=8, frameon=False, markerscale=2)
     return fig

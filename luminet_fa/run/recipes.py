@@ -21,19 +21,21 @@ def _check(self):
         if getattr(self, k)<1: raise InputError(f"{k} must be at least 1, got {getattr(self, k)}")
     for k in ('lr','teacher_lr'):
         if not getattr(self, k)>0: raise InputError(f"{k} must be positive, got {getattr(self, k)}")
-    if self.images and self.images<self.bs: raise InputError(f"images must be 0 (all) or at least one batch of {self.bs}, got {self.images}")
+    if self.images and self.images<self.bs:
+        raise InputError(f"images must be 0 (all) or at least one batch of {self.bs}, got {self.images}")
     if self.bs<2: raise InputError(f"bs must be at least 2, because LumiNet compares the samples of a batch; got {self.bs}")
     pick(data_sets, self.data, 'data')
     pick(schedules, self.schedule, 'schedule')
     pick(optimisers, self.opt, 'opt')
-    if not 0<=self.start_size<=self.size: raise InputError(f"start_size must be 0..size, got start_size={self.start_size} and size={self.size}")
-    if not self.seeds: raise InputError("seeds is empty: give at least one")
+    if not 0<=self.start_size<=self.size:
+        raise InputError(f"start_size must be 0..size, got start_size={self.start_size} and size={self.size}")
+    if not self.seeds: raise InputError("seeds is empty: a recipe needs one at least")
 
 # %% ../../nbs/30_run.recipes.ipynb #143da9fc
 @dataclass(frozen=True)
 class Recipe:
     "What to train on what, for how long, and with which settings for each method"
-    name:str                # what the program calls it
+    name:str                # what the program calls it; begins with its data set
     data:str                # one of data_sets
     teacher:str             # name of the teacher's network
     student:str             # name of the student's network
@@ -120,47 +122,53 @@ _rule = dict(alpha=35., T=4., ce_w=1.)   # where there is no configuration
 # %% ../../nbs/30_run.recipes.ipynb #bd06df98
 _paper = "figures as published (CRD, mdistiller, logit standardisation, LumiNet); LumiNet's settings: "
 _where = {False:"the authors' configuration for this pair", True:"ours, by the rule alpha/T = 8.75; no configuration is published"}
-
-def _pair(teacher, student, lr, beta, rule, lumi, published):
-    "The recipe of one line of the table"
-    return Recipe(f'cifar100/{teacher}-{student}', 'cifar100', teacher, student, _methods(**lumi, beta=beta), lr=lr, opt='nesterov', luminet_by_rule=rule,
-        source=_paper+_where[rule], published=published, note="LumiNet's alpha, T and ce_w are by rule, not published" if rule else '')
+_note = {False:'', True:"LumiNet's alpha, T and ce_w are by rule, not published"}
 
 # %% ../../nbs/30_run.recipes.ipynb #820910cf
 def _read(table):
     "Its lines as recipes"
-    head,*lines = [line.split() for line in table.strip().splitlines()]
-    for words in lines:
-        o = dict(zip(head, words))
-        rule,number = o['alpha']=='rule',{k:float(v) for k,v in o.items() if v[0] in '.0123456789'}
-        published = {k:number[k] for k in distill_methods if k in number}
-        yield _pair(o['teacher'], o['student'], number['lr'], number['beta'], rule, _rule if rule else {k:number[k] for k in _rule}, dict(teacher=teachers[o['teacher']], **published))
+    (_,_,*head),*lines = [line.split() for line in table.strip().splitlines()]
+    for teacher,student,*words in lines:
+        n = {k:float(v) for k,v in zip(head, words) if v not in ('-','rule')}
+        rule = 'alpha' not in n
+        luminet = _rule if rule else {k:n[k] for k in _rule}
+        published = {'teacher':teachers[teacher]} | {k:n[k] for k in distill_methods if k in n}
+        yield Recipe(f'cifar100/{teacher}-{student}', 'cifar100', teacher, student, _methods(**luminet, beta=n['beta']), lr=n['lr'],
+                     opt='nesterov', luminet_by_rule=rule, source=_paper+_where[rule], published=published, note=_note[rule])
 
 _pairs = [*_read(_table)]
 
 # %% ../../nbs/30_run.recipes.ipynb #c868de35
+_ours = _methods(33., 4., 2.)
 _by_lr = dict(alone=.3, kd=.3, luminet=.03)
-_digits = Recipe('digits', 'digits', 'cnn32', 'cnn8', {k:dict(v, lr=_by_lr.get(k, .1)) for k,v in _methods(33., 4., 2.).items()}, epochs=30, pretrain=10,
-                 bs=25, images=100, lr=.1, teacher_lr=.1, seeds=(0,1,2,3,4), source='ours', note='embedded data; about a minute on two cores')
+_digits = Recipe('digits', 'digits', 'cnn32', 'cnn8', {k:dict(v, lr=_by_lr.get(k, .1)) for k,v in _ours.items()}, epochs=30,
+                 pretrain=10, bs=25, images=100, lr=.1, teacher_lr=.1, seeds=(0,1,2,3,4), source='ours',
+                 note='embedded data; about a minute on two cores')
+
 _chosen = dict(alone=dict(lr=.8), kd=dict(lr=.8, kd_w=1.8), luminet=dict(lr=.4), dkd=dict(lr=.2, beta=2.), lskd=dict(lr=.8))
-_cpu = Recipe('cifar100/resnet32-resnet8', 'cifar100', 'resnet32', 'resnet8', {k:v|_chosen.get(k, {}) for k,v in _methods(33., 4., 2.).items()}, epochs=10, pretrain=15, bs=128,
-              lr=.2, teacher_lr=.2, source='ours: the size a CPU manages; rates and weights chosen on held-out images, except for DIST', note='short runs; not a pair of the paper')
-_cpu2 = replace(_cpu, name='cifar100/resnet32-MobileNetV2', student='MobileNetV2', methods=_methods(33., 4., 2., lr=.1), epochs=5, source='ours: the size a CPU manages; untuned')
+_cpu = Recipe('cifar100/resnet32-resnet8', 'cifar100', 'resnet32', 'resnet8', {k:v|_chosen.get(k, {}) for k,v in _ours.items()},
+              epochs=10, pretrain=15, bs=128, lr=.2, teacher_lr=.2, note='short runs; not a pair of the paper',
+              source='ours: the size a CPU manages; rates and weights chosen on held-out images, except for DIST')
+_cpu2 = replace(_cpu, name='cifar100/resnet32-MobileNetV2', student='MobileNetV2', methods=_methods(33., 4., 2., lr=.1), epochs=5,
+                source='ours: the size a CPU manages; untuned')
 _own = [_digits, _cpu, _cpu2]
 
 # %% ../../nbs/30_run.recipes.ipynb #88eee729
 def _imagenet(teacher, student, beta, **kw):
     "One pair of the paper's ImageNet table"
-    methods = dict(alone={}, kd=dict(T=1., ce_w=.5, kd_w=.5, warmup=0), luminet=dict(alpha=2., T=.7, ce_w=1., warmup=1/100), dkd=dict(alpha=1., beta=beta, T=1., ce_w=1., warmup=1/100),
-                   dist=dict(beta=2., gamma=2., T=1., ce_w=1., warmup=0))
-    return Recipe(f'imagenet/{teacher}-{student}', 'imagenet', teacher, student, methods, **dict(epochs=100, pretrain=100, wd=1e-4, teacher_wd=1e-4, milestones=(.3,.6,.9),
-        size=224, start_size=128, source="the authors' configuration for this pair; KD and DKD as in mdistiller") | kw)
+    methods = dict(alone={}, kd=dict(T=1., ce_w=.5, kd_w=.5, warmup=0), luminet=dict(alpha=2., T=.7, ce_w=1., warmup=1/100),
+                   dkd=dict(alpha=1., beta=beta, T=1., ce_w=1., warmup=1/100), dist=dict(beta=2., gamma=2., T=1., ce_w=1., warmup=0))
+    usual = dict(epochs=100, pretrain=100, wd=1e-4, teacher_wd=1e-4, milestones=(.3,.6,.9), size=224, start_size=128,
+                 source="the authors' configuration for this pair; KD and DKD as in mdistiller")
+    return Recipe(f'imagenet/{teacher}-{student}', 'imagenet', teacher, student, methods, **usual, **kw)
 
 _imagenets = [
-    _imagenet('resnet34', 'resnet18', .5, bs=512, lr=.2, teacher_lr=.2, published=dict(teacher=73.31, alone=69.76, kd=71.03, dkd=71.70, lskd=71.42, dist=72.07, luminet=72.16)),
-    _imagenet('resnet50', 'MobileNetV1', 2., bs=256, lr=.1, teacher_lr=.1, published=dict(teacher=76.16, kd=70.50, dkd=72.05, dist=73.24, luminet=72.55))]
-_tiny = replace(_imagenets[0], name='imagenet/tiny', epochs=12, pretrain=15, bs=128, lr=.1, teacher_lr=.1, size=64, start_size=48, published={},
-                source="ours: the first pair's settings", note='a few thousand images of 64 pixels; not a pair of the paper')
+    _imagenet('resnet34', 'resnet18', .5, bs=512, lr=.2, teacher_lr=.2,
+              published=dict(teacher=73.31, alone=69.76, kd=71.03, dkd=71.70, lskd=71.42, dist=72.07, luminet=72.16)),
+    _imagenet('resnet50', 'MobileNetV1', 2., bs=256, lr=.1, teacher_lr=.1,
+              published=dict(teacher=76.16, kd=70.50, dkd=72.05, dist=73.24, luminet=72.55))]
+_tiny = replace(_imagenets[0], name='imagenet/tiny', epochs=12, pretrain=15, bs=128, lr=.1, teacher_lr=.1, size=64, start_size=48,
+                published={}, source="ours: the first pair's settings", note='a few thousand images of 64 pixels; not a pair of the paper')
 recipes = {r.name:r for r in [*_own, *_pairs, *_imagenets, _tiny]}
 
 # %% ../../nbs/30_run.recipes.ipynb #1fa53855
@@ -169,8 +177,8 @@ def get_recipe(
     **overrides,       # fields of Recipe to change; None leaves one as it is
 )->Recipe:             # a new recipe; the one in `recipes` stays
     "The recipe called `name`, with `overrides`"
-    bad = set(overrides)-{f.name for f in fields(Recipe)}
-    if bad: raise InputError(f"a recipe has no {', '.join(sorted(bad))}; it has {', '.join(f.name for f in fields(Recipe))}")
+    names = [f.name for f in fields(Recipe)]
+    if bad := sorted({*overrides}-{*names}): raise InputError(f"a recipe has no {', '.join(bad)}; it has {', '.join(names)}")
     return replace(pick(recipes, name, 'recipe'), **{k:v for k,v in overrides.items() if v is not None})
 
 # %% ../../nbs/30_run.recipes.ipynb #17ec8ff1
@@ -189,6 +197,7 @@ def make_dls(
     dls = data.loaders(bs=recipe.bs, device=device, seed=seed, holdout=holdout, drop_last=recipe.drop_last, **where)
     if not images: return dls
     ds = dls.train.dataset
-    if not recipe.bs<=images<=len(ds): raise InputError(f"images must be from {recipe.bs} (one batch) to {len(ds)} (all images), got {images}")
+    if not recipe.bs<=images<=len(ds):
+        raise InputError(f"images must be from {recipe.bs} (one batch) to {len(ds)} (all images), got {images}")
     some = torch.randperm(len(ds), generator=torch.Generator().manual_seed(0))[:images].to(ds.x.device)
     return type(dls)(dls.train.new(ds[some]), dls.valid, device=dls.device)

@@ -9,47 +9,45 @@ __all__ = ['paired', 'newest', 'Summary', 'summarise', 'read_ledger', 'compare',
 # %% ../../nbs/34_run.results.ipynb #30eaeb9e
 import html, io, shutil, textwrap
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 from scipy import stats
 from ..core import InputError, PathError, as_markdown, write_atomic
-from ..data.sets import data_sets
+from ..data.sets import DataSet, data_sets
 from ..losses import distill_methods
 from .ledger import rows_now, table_text
 from .recipes import recipes
 
 # %% ../../nbs/34_run.results.ipynb #aaff78a7
 def paired(
-    a, # accuracies, one per seed, >=1 of them
+    a, # results, one per seed, >=1 of them
     b, # of the other method, for the same seeds in the same order
 )->tuple: # mean of a-b, and half the width of its 95 % t-interval; inf for one seed
     "Mean paired difference with its 95 % interval"
     d = np.asarray(a, float)-np.asarray(b, float)
-    if len(d)<2: return float(d.mean()), float('inf')
-    return float(d.mean()), float(stats.t.ppf(.975, len(d)-1)*d.std(ddof=1)/np.sqrt(len(d)))
+    return float(d.mean()), float(stats.t.ppf(.975, len(d)-1)*stats.sem(d)) if len(d)>1 else float('inf')
 
 # %% ../../nbs/34_run.results.ipynb #b61e573b
 _protocol = ['recipe','teacher','student','schedule','opt','epochs','bs','wd','images','dtype','holdout','processes','teacher_top1']
 _keys = [*_protocol,'method','lr','settings']
+_unsaid = dict(settings='', date='', processes=1, holdout=0)   # the earliest rows ran in one process, rows made by hand on the test set
 
 def newest(
     rows,        # dicts or a DataFrame, with the column 'date' where rows may have been repeated
 )->pd.DataFrame: # in their order; with all columns of the protocol, empty where the rows do not have them
     "Of runs that differ in nothing but their date the newest"
     rows = rows_now(rows)
-    rows = rows.reindex(columns=[*dict.fromkeys([*rows, *_keys, 'seed', 'date'])])
-    for c in ('settings','date'): rows[c] = rows[c].astype(object).fillna('').astype(str)
-    rows['processes'] = rows.processes.fillna(1).astype(int)                # the earliest rows do not say: one
-    rows['holdout'] = rows.holdout.fillna(0).astype(int)                    # rows made by hand do not say: the test set
-    opt = rows.settings.str.extract(r'\bopt=(\w+)')[0].fillna('sgd')        # all methods share it, although it stands among the settings
+    rows = rows.reindex(columns=rows.columns.union([*_keys,'seed','date'], sort=False))
+    for c,v in _unsaid.items(): rows[c] = rows[c].astype(object).fillna(v).astype(type(v))
+    opt = rows.settings.str.extract(r'\bopt=(\w+)')[0].fillna('sgd')    # all methods share it, although it stands among the settings
     rows['opt'] = rows.opt.astype(object).fillna(opt)
     rows['settings'] = rows.settings.str.replace(r' ?\bopt=\w+', '', regex=True).str.strip()
-    rows['_when'] = pd.to_datetime(rows.date, utc=True, format='ISO8601', errors='coerce')      # without a zone, as once written: UTC
-    rows = rows.sort_values('_when', kind='stable', na_position='first').drop(columns='_when')
+    when = pd.to_datetime(rows.date, utc=True, format='ISO8601', errors='coerce')    # without a zone, as once written: UTC
+    rows = rows.loc[when.sort_values(kind='stable', na_position='first').index]
     return rows.drop_duplicates([*_keys,'seed'], keep='last').sort_index()
 
 # %% ../../nbs/34_run.results.ipynb #37a38cb0
@@ -57,15 +55,32 @@ def _label(m): return distill_methods[m].label if m in distill_methods else m
 
 def _color(m): return distill_methods[m].color if m in distill_methods else 'k'
 
+def _students(rows): return rows[rows.method!='teacher']
+
+# %% ../../nbs/34_run.results.ipynb #b41f2ded
 def _unlike(rows):
     "In what the rows of one comparison differ although they must not, as words"
-    def said(g, cols): return [f"{c} {' and '.join(str(o) for o in g[c].unique())}" for c in cols if g[c].nunique(dropna=False)>1]
-    t,s = rows[rows.method=='teacher'],rows[rows.method!='teacher']
-    own = [(m, o) for m,g in s.groupby('method', sort=False) for o in said(g, ['lr','settings'])] + [('teacher', o) for o in said(t, _keys)]
-    return '; '.join(said(s, _protocol) + [f'{_label(m)} with {o}' for m,o in own])
+    def said(g, cols, who=''):
+        return [f"{who}{c} {' and '.join(map(str, g[c].unique()))}" for c in cols if g[c].nunique(dropna=False)>1]
+    out = said(_students(rows), _protocol)
+    for m,g in rows.groupby('method', sort=False):
+        out += said(g, _keys if m=='teacher' else ['lr','settings'], f'{_label(m)} with ')
+    return '; '.join(out)
+
+# %% ../../nbs/34_run.results.ipynb #275c7b27
+def _measure(rows):
+    "What the results of `rows` are given in, as the table of data sets says; a recipe's name begins with its data set"
+    return ' / '.join(dict.fromkeys(data_sets.get(str(o).split('/')[0], DataSet).measure for o in rows.recipe)) or DataSet.measure
+
+def _unit(rows): return _measure(rows).rpartition(', ')[2]
 
 # %% ../../nbs/34_run.results.ipynb #cf808b77
-def _pm(m, s): return f'{m:.2f}' + ('' if np.isnan(s) else f' ± {s:.2f}')
+def _pm(m, s): return [f'{a:.2f}' + f' ± {b:.2f}'*(b==b) for a,b in zip(m, s)]
+
+def _epochs(df, unit): return {f'last epoch, {unit}':_pm(df.top1, df.sd), f'best epoch, {unit}':_pm(df.best, df.best_sd)}
+
+_figures = dict(n=('seed','size'), top1=('top1','mean'), sd=('top1','std'), best=('best_top1','mean'), best_sd=('best_top1','std'),
+                seconds=('seconds','mean'))
 
 # %% ../../nbs/34_run.results.ipynb #dd0e7bf0
 class Summary:
@@ -73,28 +88,27 @@ class Summary:
     def __init__(self,
         rows,          # dicts or a DataFrame; of repeated runs the newest counts
         histories=None,# (method, seed) -> list of dicts with 'accuracy' in [0,1], one per epoch
-        stopped=(),    # (method, seed) of runs that were stopped because their loss became NaN; rows without a finite `valid_loss` are such, too
+        stopped=(),    # (method, seed) of runs whose loss became NaN; rows without a finite `valid_loss` are such, too
     ):
         rows = newest(rows)
-        lost = ~np.isfinite(rows.valid_loss.astype(float)) if 'valid_loss' in rows else np.zeros(len(rows), bool)
+        lost = ~np.isfinite(rows.get('valid_loss', pd.Series(0., rows.index)).astype(float))
         self.rows,self.histories = rows[~lost],histories or {}
         self.stopped = [*stopped, *zip(rows.method[lost], rows.seed[lost])]
-        g = self.rows.groupby('method', sort=False)
-        self.df = pd.DataFrame(dict(n=g.size(), top1=g.top1.mean(), sd=g.top1.std(), best=g.best_top1.mean(), best_sd=g.best_top1.std(), seconds=g.seconds.mean()))
+        self.df = self.rows.groupby('method', sort=False).agg(**_figures)
     def __str__(self): return f'{self.table().to_string()}\n\n{textwrap.fill(self.verdict(), min(100, shutil.get_terminal_size().columns))}'
     __repr__ = __str__
     def _repr_html_(self): return f'{self.table().to_html(border=0)}<p>{html.escape(self.verdict())}</p>'
     def _repr_markdown_(self):
-        t = self.table()
-        lines = [['', *t], ['---']*(1+len(t.columns)), *(map(as_markdown, [i, *o]) for i,o in zip(t.index, t.values))]
+        t = self.table().reset_index(names='')
+        lines = [t.columns, ['---']*t.shape[1], *t.map(as_markdown).values]
         return '\n'.join(f"| {' | '.join(o)} |" for o in lines) + f'\n\n{as_markdown(self.verdict())}'
 
 # %% ../../nbs/34_run.results.ipynb #856a4d68
 @patch
 def table(self:Summary)->pd.DataFrame: # text, one row per method
     "Mean ± standard deviation over seeds of each method"
-    return pd.DataFrame({'last epoch, %':[_pm(*o) for o in zip(self.df.top1, self.df.sd)], 'best epoch, %':[_pm(*o) for o in zip(self.df.best, self.df.best_sd)],
-        'seeds':self.df.n.values, 's per run':self.df.seconds.round(1).values}, index=[_label(o) for o in self.df.index])
+    cols = _epochs(self.df, _unit(self.rows)) | {'seeds':self.df.n, 's per run':self.df.seconds.round(1)}
+    return pd.DataFrame(cols).rename(index=_label).rename_axis(None)
 
 # %% ../../nbs/34_run.results.ipynb #7bf8e689
 @patch
@@ -108,132 +122,178 @@ def verdict(self:Summary)->str: # a sentence or two
 def _verdict(self:Summary):
     "The first sentence"
     if why := _unlike(self.rows): return f'No verdict, because these rows are not one comparison: {why}.'
-    p = self.rows[self.rows.method!='teacher'].pivot_table(index='seed', columns='method', values='top1').dropna()
-    if p.shape[1]<2 or len(p)<1: return 'One method ran: there is nothing to compare.'
+    p = _students(self.rows).pivot_table(index='seed', columns='method', values='top1').dropna().rename(columns=_label)
+    if p.shape[1]<2 or p.empty: return 'One method ran: there is nothing to compare.'
     top,*others = p.mean().sort_values(ascending=False, kind='stable').index
-    if len(p)<2: return f'{_label(top)} has the largest accuracy, but one seed decides nothing: run at least three.'
-    diffs = {o: paired(p[top], p[o]) for o in others}
-    said = [f'{d:.2f} points ahead of {_label(o)} (95 % interval {d-w:+.2f} to {d+w:+.2f}{"" if d>w else ", not distinguishable"})' for o,(d,w) in diffs.items()]
-    d,w = diffs[others[0]]
-    a,b = (_label(o) for o in (top, others[0]))
-    return f'{f"{a} won" if d>w else f"{a} has the largest mean, but {a} and {b} are not distinguishable"}: {"; ".join(said)}; {len(p)} paired seeds, last epoch.'
+    if len(p)<2: return f'{top} has the largest mean, but one seed decides nothing: run at least three.'
+    leads = [(o, *paired(p[top], p[o])) for o in others]
+    lead = '{:.2f} points ahead of {} (95 % interval {:+.2f} to {:+.2f}{})'
+    said = [lead.format(d, o, d-w, d+w, '' if d>w else ', not distinguishable') for o,d,w in leads]
+    second,d,w = leads[0]
+    first = f'{top} won' if d>w else f'{top} has the largest mean, but {top} and {second} are not distinguishable'
+    return f'{first}: {"; ".join(said)}; {len(p)} paired seeds, last epoch.'
 
 # %% ../../nbs/34_run.results.ipynb #77558972
+_text = ['recipe','schedule','dtype','method','settings','date','hardware','commit','command']
+
+def _read(file): return pd.read_csv(io.StringIO(table_text(file).strip() or 'recipe'), dtype=dict.fromkeys(_text, str), index_col=False)
+
 def summarise(
     rows,          # rows of one recipe: dicts, a DataFrame, or the path of a CSV
     histories=None,# as for Summary
 )->Summary:        # prints as a table and a verdict
     "Mean, spread and verdict over the seeds in `rows`"
-    rows = pd.read_csv(io.StringIO(table_text(rows).strip() or 'recipe')) if isinstance(rows, (str,Path)) else pd.DataFrame(rows)
+    rows = _read(rows) if isinstance(rows, (str,Path)) else pd.DataFrame(rows)
     if not len(rows): raise InputError("no rows to summarise: nothing has run")
     s = Summary(rows, histories)
-    if why := _unlike(s.rows):
-        raise InputError(f"these rows are not one comparison: {why}. Choose those that belong together, such as rows.query('epochs==30')")
-    return s
+    if not (why := _unlike(s.rows)): return s
+    raise InputError(f"these rows are not one comparison: {why}. Choose those that belong together, such as rows.query('epochs==30')")
+
+# %% ../../nbs/34_run.results.ipynb #c1edd21c
+def _figure(width, height, *shape, **kw):
+    "A figure and its axes"
+    fig = Figure(figsize=(width,height), dpi=72, layout='constrained')
+    return fig,fig.subplots(*shape, **kw)
+
+def _axis(ax): ax.grid(alpha=.3); ax.spines[['top','right']].set_visible(False); ax.tick_params(labelsize=9)
+
+def _teacher(ax, top1): ax.axhline(top1, color=_color('teacher'), ls='--', lw=1.2, label='teacher')
+
+def _around(n, width): return np.linspace(-width, width, n)*(n>1)
+
+# %% ../../nbs/34_run.results.ipynb #fa3b7a1f
+def _variants(g):
+    "Name -> runs, of one comparison; a method that ran with several settings has a name for each"
+    out = {}
+    for m,o in g.groupby('method', sort=False):
+        by = o.groupby(['lr','settings'], sort=False, dropna=False)
+        for (lr,s),v in by: out[_label(m) + (' (lr {:g} {}'.format(lr, s).rstrip()+')')*(len(by)>1)] = v
+    return out
+
+# %% ../../nbs/34_run.results.ipynb #351a3c53
+def _seeds(ax, g, width=12):
+    "Each seed's last epoch and their mean, method by method"
+    vs = _variants(_students(g))
+    for i,o in enumerate(vs.values()):
+        c,y = _color(o.method.iloc[0]),o.sort_values('seed').top1
+        ax.plot(i+_around(len(y), .15), y, 'o', color=c, ms=6)
+        ax.hlines(y.mean(), i-.32, i+.32, color=c, lw=2)
+    ax.set_xticks(range(len(vs)), [textwrap.fill(n, width) for n in vs])
+    ax.set(xlim=(-.6, len(vs)-.4), ylabel=f'last epoch, {_measure(g)}')
+    _axis(ax)
 
 # %% ../../nbs/34_run.results.ipynb #d865da30
 @patch
-def _draw(self:Summary, ax, bx, i, m):
-    "Method `m`, number `i`, on both axes"
-    hs = np.array([[100*e['accuracy'] for e in h] for (n,_),h in self.histories.items() if n==m])
-    c,y = _color(m),self.rows[self.rows.method==m].sort_values('seed').top1
-    if len(hs):
-        x = range(1, hs.shape[1]+1)
-        ax.plot(x, hs.T, color=c, lw=.6, alpha=.4); ax.plot(x, hs.mean(0), color=c, lw=2, label=_label(m))
-    bx.plot(i+np.linspace(-.15,.15,len(y)) if len(y)>1 else [i], y, 'o', color=c, ms=5); bx.hlines(y.mean(), i-.3, i+.3, color=c)
+def _curves(self:Summary, ax, m):
+    "Each seed of method `m` over the epochs, and their mean"
+    hs = pd.DataFrame({k:[100*e['accuracy'] for e in h] for k,h in self.histories.items() if k[0]==m})
+    if hs.empty: return
+    ax.plot(hs.index+1, hs, color=_color(m), lw=.6, alpha=.4)
+    ax.plot(hs.index+1, hs.mean(axis=1), color=_color(m), lw=2, label=_label(m))
 
 # %% ../../nbs/34_run.results.ipynb #5c20c25f
 @patch
 def plot(self:Summary,
     file=None, # where to save it as PNG; None: nowhere
 )->Figure:     # which a notebook shows
-    "Accuracy over the epochs, and each seed's last epoch"
-    fig = Figure(figsize=(8,3), dpi=72, layout='constrained'); ax,bx = fig.subplots(1, 2, width_ratios=(3,2))
-    ms = [m for m in self.df.index if m!='teacher']
-    for o in (ax,bx):
-        o.axhline(self.rows.teacher_top1.mean(), color=_color('teacher'), ls='--', lw=1, label='teacher')
-        o.grid(alpha=.3); o.spines[['top','right']].set_visible(False)
-    for i,m in enumerate(ms): self._draw(ax, bx, i, m)
-    ax.set(xlabel='epoch', ylabel='accuracy, %'); ax.xaxis.set_major_locator(MaxNLocator(integer=True)); ax.legend(fontsize=8, loc='lower right')
-    bx.set(xticks=range(len(ms)), xticklabels=[_label(m) for m in ms], ylabel='last epoch, %', xlim=(-.6, len(ms)-.4))
+    "The result over the epochs, and each seed's last epoch"
+    fig,(ax,bx) = _figure(8, 3, 1, 2, width_ratios=(3,2))
+    for o in (ax,bx): _teacher(o, self.rows.teacher_top1.mean())
+    for m in _students(self.rows).method.unique(): self._curves(ax, m)
+    _axis(ax)
+    _seeds(bx, self.rows, 20)
+    ax.set(xlabel='epoch', ylabel=_measure(self.rows))
+    ax.locator_params(axis='x', integer=True)
+    ax.legend(fontsize=8, loc='lower right')
     if file:
-        buf = io.BytesIO(); fig.savefig(buf, format='png', dpi=130); write_atomic(file, buf.getvalue())
+        buf = io.BytesIO()
+        fig.savefig(buf, format='png', dpi=130)
+        write_atomic(file, buf.getvalue())
     return fig
 
 # %% ../../nbs/34_run.results.ipynb #4cd96edc
 _numbers = ['seed','epochs','bs','lr','wd','images','holdout','top1','best_top1','best_epoch','seconds','teacher_top1']
-_text = ['recipe','schedule','dtype','method','settings','date','hardware','commit','command']
 
 # %% ../../nbs/34_run.results.ipynb #d60da7a3
 def read_ledger(
     file, # CSV with the columns that luminet_distill writes
-)->pd.DataFrame: # one row per run, accuracies in %
+)->pd.DataFrame: # one row per run, results in the data set's measure
     "The rows of a results table, checked"
-    try: text = table_text(file)
-    except PathError: raise PathError(f"{file} does not exist: tables of results are in the source tree, not in the installed package") from None
-    rows = rows_now(pd.read_csv(io.StringIO(text.strip() or 'recipe'), dtype={k:str for k in _text}, index_col=False))
+    try: rows = rows_now(_read(file))
+    except PathError:
+        raise PathError(f"{file} does not exist: tables of results are in the source tree, not in the installed package") from None
     if not len(rows): raise InputError(f"{file} has no rows: nothing has run")
-    if lack := [c for c in dict.fromkeys(_text+_numbers) if c not in rows]: raise InputError(f"{file} lacks the columns {', '.join(lack)}")
+    if lack := [c for c in _text+_numbers if c not in rows]: raise InputError(f"{file} lacks the columns {', '.join(lack)}")
     for c in _numbers:
         num = pd.to_numeric(rows[c], errors='coerce')
-        bad = rows[num.isna() & (rows[c].notna() | (c!='teacher_top1'))]
-        if len(bad): raise InputError(f"{file}, row {bad.index[0]+1}: {c} must be a number, got {bad[c].iloc[0]}")
+        bad = rows[c][num.isna()]
+        if c=='teacher_top1': bad = bad.dropna()
+        for i,v in bad.items(): raise InputError(f"{file}, row {i+1}: {c} must be a number, got {v}")
         rows[c] = num
-    return rows.fillna({k:'' for k in _text})
+    return rows.fillna(dict.fromkeys(_text, ''))
 
 # %% ../../nbs/34_run.results.ipynb #90981b75
-def _runs(rows, test=True):
-    "Rows measured on the test set, or those that were not; of repeated runs the newest"
-    rows = newest(rows)
-    if 'top5' not in rows: rows['top5'] = np.nan                          # ImageNet's rows have it
-    return rows[(rows.holdout==0)==test]
+def _comparisons(rows): return rows.groupby(_protocol, sort=False, dropna=False)
 
-def _order(m): return ([*distill_methods, m].index(m), str(m))
+def _ordered(methods): return sorted(methods, key=lambda m: ([*distill_methods, m].index(m), m))
+
+def _run(r):
+    "Everything the runs of one comparison share, as words"
+    out = '{epochs:g} epochs, {schedule}, batches of {bs:g}, wd {wd:g}, {images:,} images, {dtype}'
+    if r['opt']!='sgd': out += ', {opt}'
+    if r['processes']>1: out += ', {processes:g} processes'
+    if not np.isnan(r['teacher_top1']): out += ', teacher {teacher_top1:.2f} {unit}'
+    if r['holdout']: out += ', measured on {holdout:g} a class of train'
+    return out.format_map(r)
+
+# %% ../../nbs/34_run.results.ipynb #c7545800
+def _runs(rows, test=True):
+    "Rows measured on the test set, or those that were not, comparison by comparison; of repeated runs the newest"
+    rows = newest(rows)
+    rows = rows.assign(unit=_unit(rows), top5=rows.get('top5', np.nan))[(rows.holdout==0)==test]   # ImageNet's rows have top5
+    place = rows.method.map(_ordered({*rows.method}).index)
+    order = np.lexsort((place, _comparisons(rows).ngroup(), pd.factorize(rows.recipe)[0]))
+    return rows.assign(run=[*map(_run, rows.to_dict('records'))]).iloc[order]
 
 # %% ../../nbs/34_run.results.ipynb #1558efcf
 def _means(rows):
-    "Mean and spread over runs that differ in nothing but the seed, comparison by comparison"
-    g = rows.groupby(_keys, sort=False, dropna=False)
-    o = g.agg(n=('seed','size'), top1=('top1','mean'), sd=('top1','std'), best=('best_top1','mean'), best_sd=('best_top1','std'), top5=('top5','mean'),
-              seconds=('seconds','mean'), hardware=('hardware', lambda o: ' / '.join(dict.fromkeys(o)))).reset_index()
-    by = pd.DataFrame(dict(recipe=pd.factorize(o.recipe)[0], group=o.groupby(_protocol, sort=False, dropna=False).ngroup(), method=o.method.map(_order)))
-    return o.loc[by.sort_values(['recipe','group','method'], kind='stable').index].reset_index(drop=True)
+    "Mean and spread over runs that differ in nothing but the seed"
+    more = dict(run=('run','first'), top5=('top5','mean'), hardware=('hardware', lambda o: ' / '.join(o.unique())))
+    return rows.groupby(_keys, sort=False, dropna=False).agg(**_figures, **more).reset_index()
 
 # %% ../../nbs/34_run.results.ipynb #e980fc62
+_same = "the benchmark's protocol"
+
 def _differs(r, recipe):
     "What sets the row `r` apart from the benchmark's run of its pair, as words"
-    t,own = r.method=='teacher',replace(recipe, schedule='paper').method(r.method) if r.method in recipe.methods else {}
-    want = dict(schedule='paper', opt='sgd', bs=recipe.bs, images=data_sets[recipe.data].images, dtype='float32', lr=own.get('lr', recipe.teacher_lr if t else recipe.lr), wd=recipe.teacher_wd if t else recipe.wd)
-    out = [f'{r.epochs} of {recipe.epochs} epochs'] if r.epochs!=recipe.epochs else []
-    out += [f'{k} {getattr(r, k)}, not {v}' for k,v in want.items() if getattr(r, k)!=v]
-    s = {f'{k}={v:.6g}' for k,v in own.items() if k!='lr'}
-    return '; '.join(out+(['other settings'] if set(r.settings.split())!=s else []))
+    recipe = replace(recipe.of_teacher() if r.method=='teacher' else recipe, schedule='paper')
+    images = data_sets[recipe.data].images
+    want = dict(schedule='paper', opt='sgd', bs=recipe.bs, images=images, dtype='float32', lr=recipe.lr, wd=recipe.wd)
+    out = [f'{k} {getattr(r, k)}, not {v}' for k,v in want.items() if getattr(r, k)!=v]
+    if r.epochs!=recipe.epochs: out.insert(0, f'{r.epochs} of {recipe.epochs} epochs')
+    own = recipe.method(r.method) if r.method in recipe.methods else {}
+    if {*r.settings.split()}!={f'{k}={v:.6g}' for k,v in own.items()}: out.append('other settings')
+    return '; '.join(out)
 
 # %% ../../nbs/34_run.results.ipynb #fc6c1865
 def compare(
     rows,            # of one or many recipes: dicts, or what read_ledger returns
     known:dict=None, # name -> Recipe with its published figures; None: the recipes of this package
-)->pd.DataFrame:     # one row per method, protocol and settings; accuracies in %, published ones NaN where there are none
+)->pd.DataFrame:     # one row per method, protocol and settings; published figures are NaN where there are none
     "Means over seeds beside the published figures"
     df,known = _means(_runs(rows)),recipes if known is None else known
-    def published(r): return known[r.recipe].published.get(r.method, np.nan) if r.recipe in known else np.nan
-    df['published'] = [published(r) for r in df.itertuples()]
-    df['published_epochs'] = [np.nan if np.isnan(r.published) else known[r.recipe].epochs for r in df.itertuples()]
-    diff = [None if np.isnan(r.published) else _differs(r, known[r.recipe]) for r in df.itertuples()]
-    df['note'] = ['' if d is None else f'not a reproduction: {d}' if d else "the benchmark's protocol" for d in diff]
-    return df
+    def published(r):
+        recipe = known.get(r.recipe)
+        if not recipe or r.method not in recipe.published: return np.nan, np.nan, ''
+        diff = _differs(r, recipe)
+        return recipe.published[r.method], recipe.epochs, f'not a reproduction: {diff}' if diff else _same
+    return df.join(pd.DataFrame(map(published, df.itertuples()), columns=['published','published_epochs','note']))
 
 # %% ../../nbs/34_run.results.ipynb #ac3e01d4
-def _run(r):
-    "Everything the runs of one comparison share, as words"
-    return (f'{r.epochs:g} epochs, {r.schedule}, batches of {r.bs:g}, wd {r.wd:g}, {r.images:,} images, {r.dtype}' + (f', {r.opt}' if r.opt!='sgd' else '') + (f', {r.processes:g} processes' if r.processes>1 else '') +
-            ('' if np.isnan(r.teacher_top1) else f', teacher {r.teacher_top1:.2f} %') + ('' if not r.holdout else f', measured on {r.holdout:g} a class of train'))
-
 def _grouped(df, **cols):
     "Columns of text under the pair and the run"
-    idx = [[r.recipe for r in df.itertuples()], [_run(r) for r in df.itertuples()]]
-    return pd.DataFrame(dict(method=[_label(m) for m in df.method], lr=[f'{o:g}' for o in df.lr], settings=df.settings.tolist()) | cols,
-                        index=pd.MultiIndex.from_arrays(idx, names=['recipe','run']))
+    df = df.assign(method=df.method.map(_label), lr=df.lr.map('{:g}'.format), **cols)
+    return df.set_index(['recipe','run'])[['method','lr','settings',*cols]]
 
 # %% ../../nbs/34_run.results.ipynb #13e94a31
 def compare_table(
@@ -242,38 +302,30 @@ def compare_table(
 )->pd.DataFrame:     # text
     "What compare finds, to be read"
     c = compare(rows, known)
-    paper = ['–' if np.isnan(r.published) else f'{r.published:.2f} ({r.published_epochs:.0f} epochs)' for r in c.itertuples()]
-    cols = {'last epoch, %':[_pm(*o) for o in zip(c.top1, c.sd)], 'best epoch, %':[_pm(*o) for o in zip(c.best, c.best_sd)],
-            **({'top-5, %':['' if np.isnan(o) else f'{o:.2f}' for o in c.top5]} if c.top5.notna().any() else {}), 'seeds':c.n.tolist(), 's per run':[f'{o:,.0f}' for o in c.seconds], 'hardware':c.hardware.tolist(), 'published (best epoch), %':paper, 'note':c.note.tolist()}
-    return _grouped(c, **cols)
+    unit = _unit(c)
+    cols = _epochs(c, unit)
+    if c.top5.notna().any(): cols['top-5, %'] = c.top5.map('{:.2f}'.format, na_action='ignore').fillna('')
+    cols |= {'seeds':c.n, 's per run':c.seconds.map('{:,.0f}'.format), 'hardware':c.hardware}
+    paper = c.published.map('{:.2f}'.format) + c.published_epochs.map(' ({:.0f} epochs)'.format)
+    cols[f'published (best epoch), {unit}'] = paper.where(c.published.notna(), '–')
+    return _grouped(c, **cols, note=c.note)
 
 # %% ../../nbs/34_run.results.ipynb #eb490611
 class _Commands(str):
     "Commands, each with a line of notes below it; a page folds them and wraps them"
     def _repr_markdown_(self):
-        ls = self.splitlines(); quoted = [c.replace('`', "'") for c in ls[::2]]
-        items = '\n'.join(f'- `{c}`: {as_markdown(note.strip())}' for c,note in zip(quoted, ls[1::2]))
-        return f'<details><summary>Commands, commits and machines</summary>\n\n{items}\n\n</details>'
+        ls = self.replace('`', "'").splitlines()
+        items = [f'- `{c}`: {as_markdown(note.strip())}\n' for c,note in zip(ls[::2], ls[1::2])]
+        return f"<details><summary>Commands, commits and machines</summary>\n\n{''.join(items)}\n</details>"
 
 # %% ../../nbs/34_run.results.ipynb #4053712f
 def provenance(
     rows,     # of results
 )->str:       # a few lines; each command once
     "Commands that make `rows` again, with their commits and machines"
-    out = []
-    for c,g in pd.DataFrame(rows).fillna({'command':''}).groupby('command', sort=False):
-        def uniq(k): return ', '.join(dict.fromkeys(' '.join(str(o).split()) for o in g[k]))
-        out.append(f"{' '.join(str(c).split()) or '(no command recorded)'}\n    {len(g)} row{'s'*(len(g)>1)}; commit {uniq('commit')}; {uniq('hardware')}")
-    return _Commands('\n'.join(out))
-
-# %% ../../nbs/34_run.results.ipynb #d24dc365
-def _variants(g):
-    "Name -> runs, of one comparison"
-    out = {}
-    for m in sorted(g.method.unique(), key=_order):
-        by = list(g[g.method==m].groupby(['lr','settings'], sort=False))
-        for (lr,s),o in by: out[_label(m) + (f' (lr {lr:g}{" "+s if s else ""})' if len(by)>1 else '')] = o
-    return out
+    rows = pd.DataFrame(rows)[['command','commit','hardware']].fillna('').map(lambda o: ' '.join(str(o).split()))
+    def note(g): return f"    {len(g)} row{'s'*(len(g)>1)}; commit {', '.join(g.commit.unique())}; {', '.join(g.hardware.unique())}"
+    return _Commands('\n'.join(f"{c or '(no command recorded)'}\n{note(g)}" for c,g in rows.groupby('command', sort=False)))
 
 # %% ../../nbs/34_run.results.ipynb #e5b73445
 def _verdict(d, w, n):
@@ -291,14 +343,12 @@ def paired_table(
     "Paired differences over the seeds that two methods share"
     against = {*(distill_methods if against is None else against)}-{'teacher',method}
     out = []
-    for _,g in _runs(rows).groupby(_protocol, sort=False, dropna=False):
-        vs = {k:(o.method.iloc[0], o.set_index('seed')[col]) for k,o in _variants(g).items()}
-        for a,(_,x) in ((k,v) for k,v in vs.items() if v[0]==method):
-            for b,(_,y) in ((k,v) for k,v in vs.items() if v[0] in against):
-                s = x.index.intersection(y.index)
-                d,w = paired(x[s], y[s]) if len(s) else (np.nan, np.inf)
-                low,high = (d-w, d+w) if np.isfinite(w) else (np.nan, np.nan)
-                out.append((g.recipe.iloc[0], _run(next(g.itertuples())), f'{a} against {b}', d, low, high, len(s), _verdict(d, w, len(s))))
+    for _,g in _comparisons(_runs(rows).set_index('seed', drop=False)):
+        ours,others = (_variants(g[g.method.isin(o)]) for o in ([method], against))
+        for (a,x),(b,y) in product(ours.items(), others.items()):
+            p,q = x[col].align(y[col], join='inner')
+            d,w = paired(p, q) if len(p)>1 else ((p-q).mean(), np.nan)
+            out.append((*g[['recipe','run']].iloc[0], f'{a} against {b}', d, d-w, d+w, len(p), _verdict(d, w, len(p))))
     cols = ['recipe','run','comparison','points','low','high','seeds','verdict']
     return pd.DataFrame(out, columns=cols).set_index(['recipe','run'])
 
@@ -307,12 +357,10 @@ def best_gap(
     rows,        # dicts, or what read_ledger returns
 )->pd.DataFrame: # in points
     "Best epoch minus last epoch of the students"
-    r = _runs(rows); r = r[r.method!='teacher']; out = {}
-    for _,g in r.groupby(_protocol, sort=False, dropna=False):
-        d = g.best_top1-g.top1
-        out[g.recipe.iloc[0], _run(next(g.itertuples()))] = dict(runs=len(d), mean=d.mean(), largest=d.max(), best_was_last=int((g.best_epoch==g.epochs).sum()))
-    idx = pd.MultiIndex.from_tuples(list(out), names=['recipe','run']) if out else None
-    return pd.DataFrame(list(out.values()), index=idx, columns=['runs','mean','largest','best_was_last'])
+    r = _students(_runs(rows))
+    g = _comparisons(r.assign(gap=r.best_top1-r.top1, was_last=r.best_epoch==r.epochs))
+    out = g.agg(run=('run','first'), runs=('gap','size'), mean=('gap','mean'), largest=('gap','max'), best_was_last=('was_last','sum'))
+    return out.droplevel(_protocol[1:]).set_index('run', append=True)
 
 # %% ../../nbs/34_run.results.ipynb #d7e62c98
 def trials_table(
@@ -321,26 +369,31 @@ def trials_table(
     "Mean of every setting that was tried on held-out training images"
     m = _means(_runs(rows, test=False))
     g = m.groupby([*_protocol,'method'], sort=False, dropna=False)
-    m['top'],m['group'] = m.top1==g.top1.transform('max'),g.ngroup()
-    m = m.sort_values(['group','top1'], ascending=[True,False], kind='stable')
-    cols = {'held-out, last epoch, %':[_pm(*o) for o in zip(m.top1, m.sd)], 'seeds':m.n.tolist(), 'hardware':m.hardware.tolist(), 'largest':['←' if o else '' for o in m.top]}
+    m['largest'] = np.where(m.top1==g.top1.transform('max'), '←', '')
+    m = m.iloc[np.lexsort((-m.top1, g.ngroup()))]
+    cols = {f'held-out, last epoch, {_unit(m)}':_pm(m.top1, m.sd), 'seeds':m.n, 'hardware':m.hardware, 'largest':m.largest}
     return _grouped(m, **cols)
-
-# %% ../../nbs/34_run.results.ipynb #0c34da41
-def _axis(ax): ax.grid(alpha=.3); ax.spines[['top','right']].set_visible(False); ax.tick_params(labelsize=9)
 
 # %% ../../nbs/34_run.results.ipynb #c2468f49
 def _panel(ax, g):
     "One comparison: points, means, teacher"
-    vs,t = _variants(g),g.teacher_top1.iloc[0]
-    for i,(name,o) in enumerate(vs.items()):
-        c,y = _color(o.method.iloc[0]),o.sort_values('seed').top1
-        ax.plot(i+np.linspace(-.15,.15,len(y)) if len(y)>1 else [i], y, 'o', color=c, ms=6); ax.hlines(y.mean(), i-.32, i+.32, color=c, lw=2)
+    _seeds(ax, g)
+    t = g.teacher_top1.iloc[0]
     if not np.isnan(t):
-        ax.axhline(t, color=_color('teacher'), ls='--', lw=1.2)
-        ax.annotate('teacher', (0,t), (3,3), xycoords=('axes fraction','data'), textcoords='offset points', fontsize=9, color=_color('teacher'))
-    ax.set(xticks=range(len(vs)), xticklabels=[textwrap.fill(n, 12) for n in vs], xlim=(-.6, len(vs)-.4), ylabel='last epoch, top-1, %'); ax.margins(y=.12)
-    ax.set_title(g.recipe.iloc[0]+'\n'+textwrap.fill(_run(next(g.itertuples())), 56), fontsize=8, loc='left'); _axis(ax)
+        _teacher(ax, t)
+        where = dict(xycoords=('axes fraction','data'), textcoords='offset points')
+        ax.annotate('teacher', (0,t), (3,3), **where, fontsize=9, color=_color('teacher'))
+    ax.margins(y=.12)
+    ax.set_title(f'{g.recipe.iloc[0]}\n{textwrap.fill(g.run.iloc[0], 56)}', fontsize=8, loc='left')
+
+# %% ../../nbs/34_run.results.ipynb #c681bde3
+def _panels(n, cols, width, height, more=0):
+    "A figure of `n` panels, at most `cols` beside each other"
+    nc = min(cols, n)
+    nr = -(-n//nc)
+    fig,axs = _figure(width*nc, height*nr+more, nr, nc, squeeze=False)
+    for ax in axs.flat[n:]: ax.remove()
+    return fig,axs.flat[:n]
 
 # %% ../../nbs/34_run.results.ipynb #00181d93
 def plot_methods(
@@ -348,36 +401,40 @@ def plot_methods(
     cols:int=2,   # panels beside each other, >=1
 )->Figure:        # which a notebook shows
     "Each seed's last epoch, method by method, beside the teacher"
-    rows = _runs(rows); rows = rows[rows.method!='teacher'].copy()
-    rows['_i'] = pd.factorize(rows.recipe)[0]
-    gs = [g for _,g in rows.groupby(['_i',*_protocol], sort=False, dropna=False)]
+    gs = [g for _,g in _comparisons(_students(_runs(rows)))]
     if not gs: raise InputError("no student was measured on the test set: there is nothing to draw")
-    gs.sort(key=lambda g: g._i.iloc[0])
-    nc = min(cols, len(gs)); nr = -(-len(gs)//nc)
-    fig = Figure(figsize=(4.4*nc, 2.9*nr), dpi=72, layout='constrained')
-    axs = fig.subplots(nr, nc, squeeze=False).ravel()
+    fig,axs = _panels(len(gs), cols, 4.4, 2.9)
     for ax,g in zip(axs, gs): _panel(ax, g)
-    for ax in axs[len(gs):]: ax.remove()
     return fig
 
 # %% ../../nbs/34_run.results.ipynb #9212c235
 def _lines(rows, known):
     "Label, published figures, and (method, our value, is it the benchmark's protocol): a line of the plot each"
-    c,out,kinds = compare(rows, known),[],{o.split('/')[0] for o in pd.DataFrame(rows).recipe}
+    c,kinds = compare(rows, known),{o.rpartition('/')[0] for o in pd.DataFrame(rows).recipe}
     for name,r in known.items():
-        if not r.published or name.split('/')[0] not in kinds: continue
-        pair,pub,mine = name.split('/')[-1],{m:r.published[m] for m in distill_methods if m in r.published},c[(c.recipe==name) & (c.method!='teacher')]
-        if not len(mine): out.append((f'{pair}\nnot run here', pub, []))
-        for _,g in mine.groupby(_protocol, sort=False, dropna=False):
-            same,f = g.note=="the benchmark's protocol",next(g.itertuples())
+        kind,_,pair = name.rpartition('/')
+        if not r.published or kind not in kinds: continue
+        mine = _students(c[c.recipe==name])
+        if mine.empty: yield f'{pair}\nnot run here', r.published, []
+        for _,g in _comparisons(mine):
+            same,f = g.note==_same,g.iloc[0]
             ours = [('teacher', f.teacher_top1, same.all()), *zip(g.method, g.best, same)]
-            out.append((f'{pair}\n{f.epochs} of {r.epochs} epochs, {f.schedule}, bs {f.bs}, {f.dtype}', pub, [o for o in ours if o[0] in pub and o[1]==o[1]]))
-    return out
+            label = '{}\n{epochs} of {} epochs, {schedule}, bs {bs}, {dtype}'.format(pair, r.epochs, **f)
+            yield label, r.published, [o for o in ours if o[0] in r.published and o[1]==o[1]]
+
+# %% ../../nbs/34_run.results.ipynb #d8ff5301
+def _line(ax, y, pub, ours):
+    "One line of the plot: ours joined to the published figures, method `m` at height `y[m]`"
+    for m,v,same in ours:
+        ax.plot([v,pub[m]], [y[m]]*2, color=_color(m), lw=1, ls='-' if same else ':')
+        ax.plot(v, y[m], 'o' if same else 'x', color=_color(m), ms=6)
+    for m,v in pub.items(): ax.plot(v, y[m], 'o', color=_color(m), mfc='w', ms=6)
 
 # %% ../../nbs/34_run.results.ipynb #5ba1c1e1
 def _legend(fig, ms):
     hs = [Line2D([], [], color=_color(m), lw=3, label=_label(m)) for m in ms]
-    hs += [Line2D([], [], color='k', ls='', marker=k, mfc=f, label=l) for k,f,l in (('o','none','published'), ('o','k','ours, same protocol'), ('x','k','ours, other protocol'))]
+    for mark,fill,said in (('o','none','published'), ('o','k','ours, same protocol'), ('x','k','ours, other protocol')):
+        hs.append(Line2D([], [], color='k', ls='', marker=mark, mfc=fill, label=said))
     fig.legend(handles=hs, loc='outside upper center', ncols=3, fontsize=9, frameon=False)
 
 # %% ../../nbs/34_run.results.ipynb #54d640e0
@@ -386,16 +443,15 @@ def plot_published(
     known:dict=None, # as for compare
 )->Figure:           # which a notebook shows
     "Published figures and ours, pair by pair and method by method"
-    ls = _lines(rows, recipes if known is None else known)
+    ls = [*_lines(rows, recipes if known is None else known)]
     if not ls: raise InputError("no recipe of this kind has published figures: there is nothing to draw")
-    ms = [m for m in distill_methods if any(m in pub for _,pub,_ in ls)]
-    y = dict(zip(ms, np.linspace(-.3, .3, len(ms)))) if len(ms)>1 else {ms[0]:0}
-    fig = Figure(figsize=(8, 1.6+.62*len(ls)), dpi=72, layout='constrained'); ax = fig.subplots()
-    for i,(_,pub,ours) in enumerate(ls):
-        for m,v,same in ours:
-            ax.plot([v,pub[m]], [i+y[m]]*2, color=_color(m), lw=1, ls='-' if same else ':')
-            ax.plot(v, i+y[m], 'o' if same else 'x', color=_color(m), ms=6)
-        for m,v in pub.items(): ax.plot(v, i+y[m], 'o', color=_color(m), mfc='w', ms=6)
-    ax.set(yticks=range(len(ls)), yticklabels=[l for l,*_ in ls], ylim=(len(ls)-.4, -.6), xlabel='best epoch on the test set, top-1, %'); _axis(ax); _legend(fig, ms)
-    ax.grid(False, axis='y'); ax.hlines(np.arange(1, len(ls))-.5, 0, 1, transform=ax.get_yaxis_transform(), color='k', lw=.5, alpha=.2)
+    ms = _ordered({m for _,pub,_ in ls for m in pub})
+    fig,ax = _figure(8, 1.6+.62*len(ls))
+    for i,(_,pub,ours) in enumerate(ls): _line(ax, dict(zip(ms, i+_around(len(ms), .3))), pub, ours)
+    ax.set_yticks(range(len(ls)), [l for l,*_ in ls])
+    ax.set(ylim=(len(ls)-.4, -.6), xlabel=f'best epoch on the test set, {_measure(pd.DataFrame(rows))}')
+    _axis(ax)
+    _legend(fig, ms)
+    ax.grid(False, axis='y')
+    ax.hlines(np.arange(1, len(ls))-.5, 0, 1, transform=ax.get_yaxis_transform(), color='k', lw=.5, alpha=.2)
     return fig

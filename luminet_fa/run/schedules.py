@@ -48,7 +48,10 @@ def warmup_epochs(
     return share if not share or isinstance(share, int) else max(1, round(round(share*epochs, 6)))
 
 # %% ../../nbs/28_run.schedules.ipynb #ae90cf40
-optimisers = dict(sgd=dict(opt=torch.optim.SGD, momentum=.9, fused=True), nesterov=dict(opt=torch.optim.SGD, momentum=.9, nesterov=True, fused=True), adamw=dict(opt=torch.optim.AdamW, fused=True))
+optimisers = dict(
+    sgd=dict(opt=torch.optim.SGD, momentum=.9, fused=True),
+    nesterov=dict(opt=torch.optim.SGD, momentum=.9, nesterov=True, fused=True),
+    adamw=dict(opt=torch.optim.AdamW, fused=True))
 
 def opt_func(
     name:str,       # one of the keys of optimisers
