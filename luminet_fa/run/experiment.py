@@ -44,7 +44,7 @@ def run_recipe(
     schedule:str=None,   # onecycle, or paper for the benchmark's step decay (default: the recipe's)
     opt:str=None,        # optimizer under one cycle: sgd, nesterov or adamw (default: the recipe's)
     settings=None,       # of the methods, to replace the recipe's: `lr`, and arguments of loss and callback
-    teacher:str=None,    # weights (.safetensors, .pth), or with trust a learner (.pkl); ImageNet: published or timm:NAME (default: train it)
+    teacher:str=None,    # weights (.safetensors, .pth), or with trust a learner (.pkl); ImageNet: published, timm:NAME (default: train it)
     **kwargs
 )->Summary:              # prints as a table and a verdict; `rows`, `histories` and `plot` are there too
     "Train a teacher where none is given, then every method with every seed, under one budget"
@@ -78,10 +78,11 @@ def run(self:Job,
 def _students(self:Job, plan):
     "Results of the runs in `plan`, and which were stopped because they diverged"
     res,stopped = [],[]
-    for i,(m,s) in enumerate(plan):
-        self._say(f'[{i+1}/{len(plan)}] {m}, seed {s}')
+    for i,(m,s) in enumerate(plan, 1):
+        name = f'{m}, seed {s}'
+        self._say(f'[{i}/{len(plan)}]', name)
         try: res.append(self.fit(m, s)); self.record(res[-1]['row'])
-        except Diverged as e: stopped.append((m, s)); self._problem(f'{m}, seed {s}: {error_text(e)}')
+        except Diverged as e: stopped.append((m, s)); self._problem(f'{name}: {error_text(e)}')
         except OutOfTime as e: raise OutOfTime(f'{len(res)} of {len(plan)} students are finished; {error_text(e)}') from None
     return res,stopped
 

@@ -6,9 +6,9 @@
 __all__ = ['Job', 'RunTeacher']
 
 # %% ../../nbs/33_run.job.ipynb #fcac8274
-import platform, shutil, torch
+import platform, torch
 import fastai, fastai.callback.fp16, fastai.callback.schedule, luminet_fa
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,16 +18,16 @@ from fastai.learner import Learner, noop
 from fastai.callback.progress import ProgressCallback
 from fastai.metrics import accuracy, top_k_accuracy
 from fastai.torch_core import rank_distrib, set_seed
-from ..core import InputError, own_device, told_memory
+from ..core import own_device, told_memory
 from ..callback import distill_cbs
-from ..cache import ViewCache, fingerprint
+from ..cache import ViewCache
 from ..data.sets import data_sets
 from ..distributed import from_first, processes, same_everywhere, share_dls, shared_ctx
 from ..losses import distill_methods
 from ..metrics import ExpectedCalibrationError
 from ..models.all import make_model
 from ..models.imagenet import imagenet_model, input_map
-from .checkpoint import Checkpoint, Deadline, load_run, own_place, run_bytes, set_aside, _later
+from .checkpoint import Checkpoint, Deadline, check_room, load_run, own_place, run_bytes, set_aside, _data_hash, _later, _teacher_hash
 from .ledger import append_row, hardware, keep, lock, table_text, utc_now
 from .options import RunOptions, as_words, choose_dtype, command, _amp
 from .recipes import Recipe, make_dls
@@ -77,20 +77,14 @@ def _problem(self:Job, text):
     if not rank_distrib(): print(text, flush=True)
 
 # %% ../../nbs/33_run.job.ipynb #601fb60a
+def _has_teacher(method): return method not in distill_methods or distill_methods[method].loss is not None    # a subclass may have others
+
 @patch
 def n_images(self:Job,
     method:str, # or 'teacher'
 )->int:         # 0: all
     "How many images a method trains on"
     return self.images or (0 if method=='teacher' else self.recipe.images)
-
-# %% ../../nbs/33_run.job.ipynb #e234e61f
-def _data_hash(dls):
-    "Short hash of all images and labels; of pictures in a store their sizes, and three of them"
-    def images(x):
-        if isinstance(x, torch.Tensor): return dict(x=x)
-        return dict(hw=x.hw, **{f'{i}':x[i] for i in (0, len(x)//2, len(x)-1)})
-    return fingerprint([fingerprint(dict(images(o.dataset.x), y=o.dataset.y)) for o in dls.loaders])
 
 # %% ../../nbs/33_run.job.ipynb #cff284c8
 @patch
@@ -126,7 +120,6 @@ def _place(self:Job, method, seed, ext):
     def kept(f): return (load_run(f) or {}).get('settings')
     return own_place(self.folder/f'{method}-s{seed}.{ext}', self.settings(method, seed), kept, self.fresh)
 
-# %% ../../nbs/33_run.job.ipynb #5d1a496a
 @patch
 def file(self:Job,
     method:str, # or 'teacher'
@@ -135,9 +128,6 @@ def file(self:Job,
 )->Path:
     "Where a run of this job keeps its file: the plain name, or one with an id where a run of other settings has that"
     return self._place(method, seed, ext)[0]
-
-# %% ../../nbs/33_run.job.ipynb #d166f467
-def _has_teacher(method): return method not in distill_methods or distill_methods[method].loss is not None    # a subclass may have others
 
 # %% ../../nbs/33_run.job.ipynb #e1953956
 @patch
@@ -165,6 +155,11 @@ def settings(self:Job,
 def speed(self:Job)->str:
     "Of the teacher, as Teacher takes it"
     return 'compile' if self.compile else 'auto'
+
+@patch
+def alone(self:Job):
+    "While this job writes to its folder, no other does; with several processes the first one sees to it"
+    return nullcontext() if rank_distrib() else lock(self.folder)
 
 # %% ../../nbs/33_run.job.ipynb #e7bbe484
 @patch
@@ -194,7 +189,7 @@ def method_cbs(self:Job,
 def _line(learn, log):
     "One epoch as a line of text"
     epoch,*values = log
-    cells = [f'{k} {v:.4f}' if isinstance(v, float) else f'{k} {v}' for k,v in zip(learn.recorder.metric_names[1:], values)]
+    cells = [f'{k} {format(v, ".4f") if isinstance(v, float) else v}' for k,v in zip(learn.recorder.metric_names[1:], values)]
     print(f'epoch {epoch+1}/{learn.n_epoch}:', ', '.join(cells), flush=True)
 
 # %% ../../nbs/33_run.job.ipynb #60101282
@@ -218,12 +213,6 @@ def learner(self:Job,
     if half: learn.to_fp16()
     return learn.to_fast(None if half else self.dtype=='bf16', self.channels_last, verbose=False)
 
-# %% ../../nbs/33_run.job.ipynb #07951711
-@patch
-def alone(self:Job):
-    "While this job writes to its folder, no other does; with several processes the first one sees to it"
-    return nullcontext() if rank_distrib() else lock(self.folder)
-
 # %% ../../nbs/33_run.job.ipynb #01b93d34
 @patch
 def _found(self:Job, method, seed):
@@ -239,17 +228,6 @@ def _found(self:Job, method, seed):
         plain = f'{self.folder}/{method}-s{seed} has other settings ({why or other}),'
         self._say(name, plain, 'so this run is kept as', (done if why else ckpt).stem)
     return done,ckpt,kept
-
-# %% ../../nbs/33_run.job.ipynb #a397c783
-@patch
-def _ask_for_room(self:Job, model):
-    "Refuse a disk that is too full for two checkpoints, the newer one under way, and the finished weights"
-    need = sum(o.nbytes for o in model.state_dict().values())*(7 if self.recipe.optimiser=='adamw' else 5)
-    with suppress(OSError):                               # no folder can be had: that is told of when it is written to
-        free = shutil.disk_usage(self.out).free
-        if free>=need: return
-        raise InputError(f"{self.out} has {free/1e6:.0f} MB free, and checkpoints and weights may need {need/1e6:.0f} MB: "
-                         "name another folder")
 
 # %% ../../nbs/33_run.job.ipynb #599ef88f
 @patch
@@ -274,7 +252,7 @@ def _train(self:Job, method, seed, done, ckpt, state):
     if self._why: self._say(f'training in bfloat16 ({self._why}); dtype float32 to train in float32')
     self._why = ''
     learn = self.learner(method, seed)
-    from_first(lambda: self._ask_for_room(learn.model))
+    from_first(lambda: check_room(self.out, learn.model.state_dict(), 7 if self.recipe.optimiser=='adamw' else 5))
     try:
         with learn.added_cbs(cb), shared_ctx(learn), told_memory():
             fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
@@ -360,13 +338,6 @@ def _named(self:Job, name):
     if timm: self.recipe = replace(self.recipe, teacher=name)
     m = imagenet_model(self.recipe.teacher, self.dls(0).c, weights='published' if timm else 'IMAGENET1K_V1')
     return Teacher(m, teacher_tfm=input_map(m)) if timm else m    # torchvision's take any size, and the statistics of ours
-
-# %% ../../nbs/33_run.job.ipynb #76660d34
-def _teacher_hash(t):
-    "Short hash of all that decides a Teacher's answers; of its weights alone where it holds a lambda, which has no name to go by"
-    cm = None if t.class_map is None else t.class_map.tolist()
-    try: return fingerprint((t.module, t.tfm, cm))
-    except InputError: return fingerprint((t.module.state_dict(), getattr(t.tfm, '__qualname__', ''), cm))
 
 # %% ../../nbs/33_run.job.ipynb #e6e5ed1e
 @patch

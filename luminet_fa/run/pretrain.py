@@ -8,8 +8,7 @@ __all__ = ['save_teacher', 'read_card', 'verify_teacher', 'teacher_recipe', 'tra
 # %% ../../nbs/36_run.pretrain.ipynb #a8c2a8cd
 import json, warnings
 from pathlib import Path
-import safetensors, torch
-import safetensors.torch
+import safetensors, safetensors.torch
 from torch import nn
 from fastcore.meta import delegates
 from ..core import InputError, PathError, pick
@@ -47,7 +46,8 @@ def read_card(
     try:
         with open(file, 'rb'): pass                       # what the system cannot read is an OSError that names the file
         with safetensors.safe_open(file, 'pt') as f: card = as_now(json.loads((f.metadata() or {}).get('card', '{}')))
-        return dict(card, run=as_now(card['run'])) if 'run' in card else card
+        if 'run' in card: card['run'] = as_now(card['run'])
+        return card
     except FileNotFoundError: raise PathError(f"no teacher at {file}, and so no card") from None
     except (safetensors.SafetensorError, ValueError) as e:
         raise InputError(f"{file} cannot be read as safetensors ({type(e).__name__}): is it truncated?") from None
