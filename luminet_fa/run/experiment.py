@@ -10,31 +10,28 @@ from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
 from fastcore.meta import delegates
+from fastai.torch_core import rank_distrib
 from ..core import InputError, error_text, pick
-from ..distributed import from_first, processes
-from .checkpoint import Diverged
+from ..distributed import from_first
+from .checkpoint import Diverged, OutOfTime
 from .job import Job
 from .ledger import source_commit
-from .options import RunOptions, check_device, check_seeds
+from .options import RunOptions, check_device, check_list, check_seeds
 from .recipes import Recipe, get_recipe
 from .results import Summary
 
-# %% ../../nbs/35_run.experiment.ipynb #d83c55be
-def _check_methods(methods, recipe):
-    "Refuse what the recipe has no settings for"
-    if not len(methods): raise InputError("methods is empty: give at least one")
-    if len(set(methods))<len(methods): raise InputError(f"methods holds one twice: {' '.join(map(str, methods))}")
-    for m in methods: pick(recipe.methods, m, f'method of {recipe.name}')
-
 # %% ../../nbs/35_run.experiment.ipynb #31c0de10
 def _with_settings(r, methods, settings):
-    "Recipe `r` with other `settings` for `methods`"
+    "Recipe `r` with other `settings` for `methods`, which it must have"
+    check_list(methods, 'methods')
+    own = {m: pick(r.methods, m, f'method of {r.name}') for m in methods}
     if not settings: return r
-    if 'lr' in settings and r.schedule=='paper': raise InputError("under the paper's schedule the learning rate is the published one: lr cannot be set")
-    for m in methods:
-        bad = set(settings)-{'lr',*r.methods[m]}
-        if bad: raise InputError(f"{m} has no setting {', '.join(sorted(bad))}; it has {', '.join(dict.fromkeys(['lr', *r.methods[m]]))}")
-    return replace(r, methods={m: {**s, **settings} if m in methods else s for m,s in r.methods.items()})
+    if 'lr' in settings and r.schedule=='paper':
+        raise InputError("under the paper's schedule the learning rate is the published one: lr cannot be set")
+    for m,s in own.items():
+        known = dict(lr=0)|s
+        if bad := settings.keys()-known: raise InputError(f"{m} has no setting {', '.join(sorted(bad))}; it has {', '.join(known)}")
+    return replace(r, methods=r.methods|{m: s|settings for m,s in own.items()})
 
 # %% ../../nbs/35_run.experiment.ipynb #535a4ca7
 @delegates(RunOptions)
@@ -47,15 +44,15 @@ def run_recipe(
     schedule:str=None,   # onecycle, or paper for the benchmark's step decay (default: the recipe's)
     opt:str=None,        # optimizer under one cycle: sgd, nesterov or adamw (default: the recipe's)
     settings=None,       # of the methods, to replace the recipe's: `lr`, and arguments of loss and callback
-    teacher:str=None,    # file of weights (.safetensors, .pth) or exported learner (.pkl, with trust), module or Learner; for ImageNet also 'published' or timm:NAME; without it one is trained
+    teacher:str=None,    # weights (.safetensors, .pth), or with trust a learner (.pkl); ImageNet: published, timm:NAME (default: train it)
     **kwargs
 )->Summary:              # prints as a table and a verdict; `rows`, `histories` and `plot` are there too
     "Train a teacher where none is given, then every method with every seed, under one budget"
     r = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
     other = dict(epochs=epochs, pretrain=pretrain, schedule=schedule, opt=opt, seeds=None if seeds is None else tuple(seeds))
     r = replace(r, **{k:v for k,v in other.items() if v is not None})
-    _check_methods(methods, r); check_seeds(r.seeds); check_device(kwargs.get('device'))
     r = _with_settings(r, methods, settings)
+    check_seeds(r.seeds); check_device(kwargs.get('device'))
     return Job(r, methods=[*methods], changed=settings, commit=source_commit(), **kwargs).run(teacher)
 
 # %% ../../nbs/35_run.experiment.ipynb #fdad8402
@@ -65,8 +62,9 @@ def run(self:Job,
 )->Summary:       # with the figure's place in `file`, and what was lost or stopped in `problems`
     "All of it: teacher, students, table, figure"
     plan,given = [(m,s) for s in self.recipe.seeds for m in self.methods],teacher is not None
-    if self.cache and not self.data.views: raise InputError(f"{self.recipe.name} has crops without end, which cannot be cached by view: leave cache out")
-    from_first(lambda: self.check_files(plan + ([] if given else [('teacher',0)])))
+    if self.cache and not self.data.views:
+        raise InputError(f"{self.recipe.name} has crops without end, which cannot be cached by view: leave cache out")
+    from_first(lambda: self.check_files(plan + [('teacher',0)]*(not given)))
     self.dls(0, self.methods[0])                        # data that cannot be had are told of first
     if given: self.use_teacher(teacher)
     with self.alone():
@@ -80,22 +78,23 @@ def run(self:Job,
 def _students(self:Job, plan):
     "Results of the runs in `plan`, and which were stopped because they diverged"
     res,stopped = [],[]
-    for i,(m,s) in enumerate(plan):
-        self._say(f'[{i+1}/{len(plan)}] {m}, seed {s}')
+    for i,(m,s) in enumerate(plan, 1):
+        name = f'{m}, seed {s}'
+        self._say(f'[{i}/{len(plan)}]', name)
         try: res.append(self.fit(m, s)); self.record(res[-1]['row'])
-        except Diverged as e: stopped.append((m, s)); self._problem(f'{m}, seed {s}: {error_text(e)}')
+        except Diverged as e: stopped.append((m, s)); self._problem(f'{name}: {error_text(e)}')
+        except OutOfTime as e: raise OutOfTime(f'{len(res)} of {len(plan)} students are finished; {error_text(e)}') from None
     return res,stopped
 
 # %% ../../nbs/35_run.experiment.ipynb #4a4d4d1f
 @patch
 def _summary(self:Job, teachers, students, stopped):
     "Table and figure of the finished runs; the others are named"
-    res = teachers+students
     if not students: raise Diverged('; '.join(self.problems))
-    summ = Summary([o['row'] for o in res], {(o['row']['method'],o['row']['seed']):o['history'] for o in res}, stopped)
-    summ.file = Path(self.out)/f"{self.recipe.name.replace('/','-')}.png"
-    if processes()[0]==0:
-        summ.plot(summ.file)
-        if not summ.file.exists(): self._problem(f"{summ.file} could not be written: the figure is lost, its rows are in the table")
-    summ.problems = self.problems
+    rows = [o['row'] for o in teachers+students]
+    summ = Summary(rows, {(r['method'],r['seed']):o['history'] for r,o in zip(rows, teachers+students)}, stopped)
+    summ.file,summ.problems = Path(self.out)/f"{self.recipe.name.replace('/','-')}.png",self.problems
+    if rank_distrib(): return summ
+    summ.plot(summ.file)
+    if not summ.file.exists(): self._problem(f"{summ.file} could not be written: the figure is lost, its rows are in the table")
     return summ

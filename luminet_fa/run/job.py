@@ -6,47 +6,33 @@
 __all__ = ['Job', 'RunTeacher']
 
 # %% ../../nbs/33_run.job.ipynb #fcac8274
-import platform, shutil
+import platform, torch
+import fastai, fastai.callback.fp16, fastai.callback.schedule, luminet_fa
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-import fastai, fastai.callback.fp16, fastai.callback.schedule
-import torch
-import luminet_fa
-from fastcore.basics import GetAttr, patch
+from fastcore.basics import GetAttr, patch, store_attr
 from fastcore.meta import delegates
 from fastai.learner import Learner, noop
 from fastai.callback.progress import ProgressCallback
 from fastai.metrics import accuracy, top_k_accuracy
-from fastai.torch_core import set_seed
-from ..core import InputError, own_device, pick, told_memory, uses_tf32
+from fastai.torch_core import rank_distrib, set_seed
+from ..core import own_device, told_memory
 from ..callback import distill_cbs
-from ..cache import ViewCache, fingerprint
+from ..cache import ViewCache
 from ..data.sets import data_sets
 from ..distributed import from_first, processes, same_everywhere, share_dls, shared_ctx
 from ..losses import distill_methods
 from ..metrics import ExpectedCalibrationError
 from ..models.all import make_model
 from ..models.imagenet import imagenet_model, input_map
-from .checkpoint import Checkpoint, load_run, own_place, run_bytes, set_aside, _later
+from .checkpoint import Checkpoint, Deadline, check_room, load_run, own_place, run_bytes, set_aside, _data_hash, _later, _teacher_hash
 from .ledger import append_row, hardware, keep, lock, table_text, utc_now
-from .options import RunOptions, command
+from .options import RunOptions, as_words, choose_dtype, command, _amp
 from .recipes import Recipe, make_dls
 from .schedules import GrowImages, fit_schedule, opt_func
-from ..speed import bf16_pays
 from ..teacher import Teacher, check_teacher
-
-# %% ../../nbs/33_run.job.ipynb #7617178f
-_amp = dict(bf16=torch.bfloat16, fp16=torch.float16)
-
-def _choose_dtype(opts, data):
-    "What products are taken in, and what decided for bfloat16 where nobody did"
-    if opts.dtype: pick(('float32', *_amp), opts.dtype, 'dtype')
-    if opts.dtype=='fp16' and own_device(opts.device).type!='cuda': raise InputError("fp16 needs a GPU of CUDA: leave it out here")
-    why = bf16_pays(opts.device) if opts.dtype is None and data.bf16 else ''
-    dtype = opts.dtype or ('bf16' if why else 'float32')
-    return 'tf32' if dtype=='float32' and uses_tf32(opts.device) else dtype, why
 
 # %% ../../nbs/33_run.job.ipynb #edda2718
 class Job(GetAttr):
@@ -61,12 +47,13 @@ class Job(GetAttr):
         commit:str='none',  # of the source tree
         **kwargs
     ):
-        self.recipe,self.teacher,self.methods,self.changed,self.commit = recipe,teacher,methods,changed or {},commit
-        self.opts,self.data = RunOptions(**kwargs),data_sets[recipe.data]
+        store_attr('recipe,teacher,methods,commit')
+        self.opts,self.changed,self.data = RunOptions(**kwargs),changed or {},data_sets[recipe.data]
         if self.opts.verbose is None: self.opts.verbose = 1 if self.data.embedded else 2
-        self.dtype,self._why = _choose_dtype(self.opts, self.data)
-        self._loaded,self._views = (None, None),None    # seed and loaders, the view cache: kept between the methods and seeds
-        self._hashes,self.problems = {},[]              # number of images -> hash of the data; what was lost or stopped, a line each
+        self.dtype,self._why = choose_dtype(self.opts.dtype, self.device, self.data.bf16)
+        self._deadline = Deadline(self.minutes)
+        self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
+        self._hashes,self.problems = {},[]                          # number of images -> hash of the data; what was lost or stopped
 
 # %% ../../nbs/33_run.job.ipynb #8e09708b
 @dataclass
@@ -79,11 +66,19 @@ class RunTeacher:
 
 # %% ../../nbs/33_run.job.ipynb #a4123e95
 @patch
-def _say(self:Job, text):
+def _say(self:Job, *words):
     "Print a line, unless this run is silent or another process talks"
-    if self.verbose and processes()[0]==0: print(text, flush=True)
+    if self.verbose and not rank_distrib(): print(*words, flush=True)
+
+@patch
+def _problem(self:Job, text):
+    "Note what a program must not end well with, and print it"
+    self.problems.append(text)
+    if not rank_distrib(): print(text, flush=True)
 
 # %% ../../nbs/33_run.job.ipynb #601fb60a
+def _has_teacher(method): return method not in distill_methods or distill_methods[method].loss is not None    # a subclass may have others
+
 @patch
 def n_images(self:Job,
     method:str, # or 'teacher'
@@ -91,33 +86,32 @@ def n_images(self:Job,
     "How many images a method trains on"
     return self.images or (0 if method=='teacher' else self.recipe.images)
 
-# %% ../../nbs/33_run.job.ipynb #e234e61f
-def _data_hash(dls):
-    "Short hash of all images and labels; of pictures in a store their sizes, and three of them"
-    def images(x): return dict(x=x) if isinstance(x, torch.Tensor) else {'hw':x.hw, **{f'{i}':x[i] for i in (0, len(x)//2, len(x)-1)}}
-    return fingerprint([fingerprint(dict(images(o.dataset.x), y=o.dataset.y)) for o in dls.loaders])
-
 # %% ../../nbs/33_run.job.ipynb #cff284c8
+@patch
+def _load(self:Job, seed, images):
+    "Loaders, and the beginning of their random numbers; in several processes on the GPU of each"
+    if processes()[1]>1 and (d := own_device(self.device)).type=='cuda': torch.cuda.set_device(d)
+    dls = share_dls(make_dls(self.recipe, self.path, seed, self.device, self.holdout, images))
+    self._hashes[images] = _data_hash(dls)
+    return dls,dls.rng_state()
+
+# %% ../../nbs/33_run.job.ipynb #76733f1f
 @patch
 def dls(self:Job,
     seed:int,              # of order and augmentation
     method:str='teacher',  # students may have fewer images
 ):                         # `DataLoaders`, at the beginning of their random numbers
     "The loaders of one run"
-    if processes()[1]>1 and (d := own_device(self.device)).type=='cuda': torch.cuda.set_device(d)    # each process has its own GPU
-    key = seed,self.n_images(method)
-    if self._loaded[0]!=key:
-        dls = share_dls(make_dls(self.recipe, self.path, seed, self.device, self.holdout, key[1]))
-        self._loaded,self._loader0,self._hashes[key[1]] = (key, dls),dls.rng_state(),_data_hash(dls)
-    self._loaded[1].set_rng_state(self._loader0)
-    return self._loaded[1]
+    dls,start = self._loaded(seed, self.n_images(method))
+    dls.set_rng_state(start)
+    return dls
 
 # %% ../../nbs/33_run.job.ipynb #6cc546dd
 @patch(as_prop=True)
 def folder(self:Job)->Path:
     "Where the files of all runs of this recipe and schedule are"
-    r = self.recipe
-    return Path(self.out)/(r.name.replace('/','-')+('' if r.schedule=='onecycle' else f'-{r.schedule}'))
+    name = self.recipe.name.replace('/','-')
+    return Path(self.out)/(name if self.recipe.schedule=='onecycle' else f'{name}-{self.recipe.schedule}')
 
 # %% ../../nbs/33_run.job.ipynb #671fbf5c
 @patch
@@ -126,7 +120,6 @@ def _place(self:Job, method, seed, ext):
     def kept(f): return (load_run(f) or {}).get('settings')
     return own_place(self.folder/f'{method}-s{seed}.{ext}', self.settings(method, seed), kept, self.fresh)
 
-# %% ../../nbs/33_run.job.ipynb #5d1a496a
 @patch
 def file(self:Job,
     method:str, # or 'teacher'
@@ -136,9 +129,6 @@ def file(self:Job,
     "Where a run of this job keeps its file: the plain name, or one with an id where a run of other settings has that"
     return self._place(method, seed, ext)[0]
 
-# %% ../../nbs/33_run.job.ipynb #d166f467
-def _has_teacher(method): return method not in distill_methods or distill_methods[method].loss is not None    # a subclass may have others
-
 # %% ../../nbs/33_run.job.ipynb #e1953956
 @patch
 def settings(self:Job,
@@ -146,9 +136,8 @@ def settings(self:Job,
     seed:int,   # of the run
 )->dict:        # name -> number or text
     "All that decides the result of one run; JSON-able. `data` is a hash, once `dls` has loaded them"
-    r,taught = self.recipe,_has_teacher(method)
-    base = r.of_teacher() if method=='teacher' else r
-    own = {} if method=='teacher' else r.method(method)
+    r,taught,n = self.recipe,_has_teacher(method),self.n_images(method)
+    base,own = (r.of_teacher(),{}) if method=='teacher' else (r,r.method(method))
     odd = {}
     if self.cache and taught: odd['cache'] = 1
     if r.optimiser!='sgd': odd['opt'] = r.optimiser
@@ -156,16 +145,21 @@ def settings(self:Job,
     if r.size: odd.update(size=r.size, start_size=r.start_size)
     if r.schedule=='paper': odd['milestones'] = [*r.milestones]
     return dict(recipe=r.name, method=method, arch=base.student, seed=seed, epochs=base.epochs, bs=r.bs, schedule=r.schedule,
-        lr=own.pop('lr', base.lr), wd=base.wd, holdout=self.holdout, images=self.n_images(method), dtype=self.dtype,
+        lr=own.pop('lr', base.lr), wd=base.wd, holdout=self.holdout, images=n, dtype=self.dtype,
         teacher=self.teacher.id if taught and self.teacher else None, **own, **odd,
         commit=luminet_fa.__version__ if self.commit=='none' else self.commit,         # a wheel has no commit
-        data=self._hashes.get(self.n_images(method)))
+        data=self._hashes.get(n))
 
 # %% ../../nbs/33_run.job.ipynb #31c0de02
 @patch(as_prop=True)
 def speed(self:Job)->str:
     "Of the teacher, as Teacher takes it"
     return 'compile' if self.compile else 'auto'
+
+@patch
+def alone(self:Job):
+    "While this job writes to its folder, no other does; with several processes the first one sees to it"
+    return nullcontext() if rank_distrib() else lock(self.folder)
 
 # %% ../../nbs/33_run.job.ipynb #e7bbe484
 @patch
@@ -188,13 +182,15 @@ def method_cbs(self:Job,
     "What makes the learner train by `method`; a subclass may put another loss here"
     r = self.recipe
     grow = [GrowImages(r.start_size, r.size)] if r.start_size and r.schedule=='onecycle' else []
-    settings = {} if method=='teacher' else self.recipe.method(method)
+    settings = {} if method=='teacher' else r.method(method)
     return grow+distill_cbs(method, self.asked(method, dls), self.sync, self.speed, **settings)
 
 # %% ../../nbs/33_run.job.ipynb #7fdb6eff
 def _line(learn, log):
     "One epoch as a line of text"
-    print(f'epoch {log[0]+1}/{learn.n_epoch}: ' + ', '.join(f'{k} {v:.4f}' if isinstance(v, float) else f'{k} {v}' for k,v in zip(learn.recorder.metric_names[1:], log[1:])), flush=True)
+    epoch,*values = log
+    cells = [f'{k} {format(v, ".4f") if isinstance(v, float) else v}' for k,v in zip(learn.recorder.metric_names[1:], values)]
+    print(f'epoch {epoch+1}/{learn.n_epoch}:', ', '.join(cells), flush=True)
 
 # %% ../../nbs/33_run.job.ipynb #60101282
 @patch
@@ -209,51 +205,29 @@ def learner(self:Job,
     metrics = [accuracy, ExpectedCalibrationError()]
     if self.data.top5 and dls.c>5: metrics.append(top_k_accuracy)
     learn = Learner(dls, model, opt_func=opt_func(self.recipe.optimiser, s['wd']), wd_bn_bias=True, metrics=metrics,
-                    cbs=self.method_cbs(method, dls)+[*self.cbs])
+                    cbs=[*self.method_cbs(method, dls), *self.cbs])
     if self.verbose<2: learn.logger = noop
     elif not self.bars: learn.logger = partial(_line, learn)
-    if not self.bars or self.verbose<1: learn.remove_cb(ProgressCallback)
-    if self.dtype=='fp16': learn.to_fp16()
-    return learn.to_fast(None if self.dtype=='fp16' else self.dtype=='bf16', self.channels_last, verbose=False)
-
-# %% ../../nbs/33_run.job.ipynb #817c6a76
-@patch
-def _start_again(self:Job, name, *files):
-    "Set aside what there is of a run"
-    if processes()[0]: return
-    for f in filter(None, map(set_aside, files)): self._say(f'{name}: starts again; what there was is kept as {f}')
-
-# %% ../../nbs/33_run.job.ipynb #07951711
-@patch
-def alone(self:Job):
-    "While this job writes to its folder, no other does; with several processes the first one sees to it"
-    return lock(self.folder) if processes()[0]==0 else nullcontext()
+    if not (self.bars and self.verbose): learn.remove_cb(ProgressCallback)
+    half = self.dtype=='fp16'
+    if half: learn.to_fp16()
+    return learn.to_fast(None if half else self.dtype=='bf16', self.channels_last, verbose=False)
 
 # %% ../../nbs/33_run.job.ipynb #01b93d34
 @patch
 def _found(self:Job, method, seed):
-    "Where a run is kept, and what there is of it: its files, the finished run, the checkpoint; prints what that means"
+    "Where a run is kept, finished and unfinished, and what there is of it, one or the other; prints what that means"
     (done,why),(ckpt,other) = (self._place(method, seed, e) for e in ('safetensors','ckpt'))
-    name = f'{method}, seed {seed}'
-    if self.fresh: self._start_again(name, done, ckpt)
-    elif res := load_run(done): self._say(f'{name}: finished before, taken from {done}'); return done,ckpt,res,None
-    state = None if self.fresh else load_run(ckpt)
-    if state: self._say(f"{name}: goes on after epoch {len(state['history'])}, from {ckpt}")
+    name,kept = f'{method}, seed {seed}:',None
+    if self.fresh:
+        for f in filter(None, map(set_aside, (done,ckpt))): self._say(name, 'starts again; what there was is kept as', f)
+    else: kept = load_run(done) or load_run(ckpt)
+    if kept and 'row' in kept: self._say(name, 'finished before, taken from', done)
+    elif kept: self._say(name, f"goes on after epoch {len(kept['history'])}, from", ckpt)
     elif why or other:
-        own = done if why else ckpt
-        self._say(f'{name}: {self.folder}/{method}-s{seed} has other settings ({why or other}), so this run is kept as {own.stem}')
-    return done,ckpt,None,state
-
-# %% ../../nbs/33_run.job.ipynb #a397c783
-@patch
-def _ask_for_room(self:Job, model):
-    "Refuse a disk that is too full for two checkpoints, the newer one under way, and the finished weights"
-    size = sum(o.numel()*o.element_size() for o in model.state_dict().values())
-    need = size*(7 if self.recipe.optimiser=='adamw' else 5)
-    there = next(o for o in (self.folder, *self.folder.absolute().parents) if o.exists())
-    free = shutil.disk_usage(there).free
-    if there.is_dir() and free<need:
-        raise InputError(f"{self.out} has {free/1e6:.0f} MB free, and checkpoints and weights may need {need/1e6:.0f} MB: name another folder")
+        plain = f'{self.folder}/{method}-s{seed} has other settings ({why or other}),'
+        self._say(name, plain, 'so this run is kept as', (done if why else ckpt).stem)
+    return done,ckpt,kept
 
 # %% ../../nbs/33_run.job.ipynb #599ef88f
 @patch
@@ -265,25 +239,28 @@ def fit(self:Job,
     self.dls(seed, method)                                                 # other data are other settings
     same_everywhere(self.settings(method, seed))
     with self.alone():
-        done,ckpt,res,state = from_first(lambda: self._found(method, seed))
-        return res or self._train(method, seed, done, ckpt, state)
+        done,ckpt,kept = from_first(lambda: self._found(method, seed))
+        return kept if kept and 'row' in kept else self._train(method, seed, done, ckpt, kept)
 
 # %% ../../nbs/33_run.job.ipynb #a0856230
 @patch
 def _train(self:Job, method, seed, done, ckpt, state):
     "Train what `_found` has not found finished, and keep it"
+    s,start = self.settings(method, seed),self.dls(seed, method).rng_state()
+    cb = Checkpoint(ckpt, s, state, seed, start, self._deadline)
+    cb.stop_in_time()
     if self._why: self._say(f'training in bfloat16 ({self._why}); dtype float32 to train in float32')
     self._why = ''
     learn = self.learner(method, seed)
-    from_first(lambda: self._ask_for_room(learn.model))
-    s = self.settings(method, seed)
-    cb = Checkpoint(ckpt, s, state, seed, self._loader0)
-    with learn.added_cbs(cb), shared_ctx(learn), told_memory():
-        fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
-    if self._views is not None: self._views.flush()
+    from_first(lambda: check_room(self.out, learn.model.state_dict(), 7 if self.recipe.optimiser=='adamw' else 5))
+    try:
+        with learn.added_cbs(cb), shared_ctx(learn), told_memory():
+            fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
+    finally:
+        if self._views is not None: self._views.flush()
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
-    weights = {k:v.detach().cpu().contiguous() for k,v in learn.model.state_dict().items()}
-    if processes()[0]==0: self._keep(done, ckpt, run_bytes(weights, **res))
+    weights = {k:v.cpu().contiguous() for k,v in learn.model.state_dict().items()}
+    if not rank_distrib(): self._keep(done, ckpt, run_bytes(weights, **res))
     return dict(weights=weights, **res)
 
 # %% ../../nbs/33_run.job.ipynb #1ab71c31
@@ -292,22 +269,15 @@ def _keep(self:Job, done, ckpt, data):
     "Write a finished run to `done`, or to another place, and drop its checkpoint"
     kept = keep(done, data)
     if kept==done: return ckpt.unlink(missing_ok=True)
-    self._problem(f"{done} could not be written: " + (f"this finished run is in {kept}; move it there" if kept else "this finished run is lost"))
-
-# %% ../../nbs/33_run.job.ipynb #fef7fe4c
-@patch
-def _problem(self:Job, text):
-    "Note what a program must not end well with, and print it"
-    self.problems.append(text)
-    if processes()[0]==0: print(text, flush=True)
+    where = f'in {kept}; move it there' if kept else 'lost'
+    self._problem(f"{done} could not be written: this finished run is {where}")
 
 # %% ../../nbs/33_run.job.ipynb #14fdc62f
+_columns = ('date recipe method teacher student seed epochs schedule bs lr wd settings images top1 best_top1 best_epoch valid_loss '
+            'teacher_top1 ece holdout seconds img_s dtype hardware processes torch fastai python luminet_fa '
+            'commit command resumed top5').split()
+_not_told = {'arch', *_columns, *_later}    # settings that are no part of the column `settings`
 _ece = ExpectedCalibrationError().name
-_own_columns = 'recipe method arch seed epochs schedule bs lr wd dtype holdout images teacher'.split()+[*_later]   # not among the settings
-
-def _versions():
-    "Of everything that may change a result"
-    return dict(torch=torch.__version__, fastai=fastai.__version__, python=platform.python_version(), luminet_fa=luminet_fa.__version__)
 
 # %% ../../nbs/33_run.job.ipynb #d13ef172
 @patch
@@ -318,23 +288,24 @@ def row(self:Job,
 )->dict:           # column -> value; accuracies in %
     "The table's row for the run with settings `s`"
     accs,last,dl = [100*e['accuracy'] for e in cb.history],cb.history[-1],learn.dls.train
-    seen,best = (len(dl)*dl.bs if dl.drop_last else dl.n)*s['epochs'],max(range(len(accs)), key=accs.__getitem__)
-    teacher_top1 = accs[-1] if s['method']=='teacher' else self.teacher and self.teacher.top1
-    settings = [f'{k}={v}' if isinstance(v, str) else f'{k}={v:.6g}' for k,v in s.items() if k not in _own_columns]
-    top5 = dict(top5=round(100*last['top_k_accuracy'], 2)) if 'top_k_accuracy' in last else {}
-    return dict(date=utc_now(), recipe=s['recipe'], method=s['method'], teacher=self.recipe.teacher,
-        student='' if s['method']=='teacher' else self.recipe.student, **{k:s[k] for k in ('seed','epochs','schedule','bs','lr','wd')},
-        settings=' '.join(settings), images=len(dl.dataset), top1=round(accs[-1], 2), best_top1=round(accs[best], 2), best_epoch=best+1,
-        valid_loss=round(last['valid_loss'], 4), teacher_top1=teacher_top1 and round(teacher_top1, 2), ece=round(last[_ece], 4),
-        holdout=s['holdout'], seconds=round(cb.total_s, 1), img_s=round(seen/cb.train_s), dtype=s['dtype'], hardware=hardware(learn.dls.device),
-        processes=processes()[1], **_versions(), commit=self.commit, command=command(self), resumed=' '.join(map(str, cb.resumed)), **top5)
+    best,seen = max(accs),(len(dl)*dl.bs if dl.drop_last else dl.n)*s['epochs']
+    student,top1 = ('',accs[-1]) if s['method']=='teacher' else (self.recipe.student,self.teacher and self.teacher.top1)
+    row = s | dict(date=utc_now(), teacher=self.recipe.teacher, student=student, images=len(dl.dataset),
+        settings=' '.join(as_words({k:v for k,v in s.items() if k not in _not_told})),
+        top1=round(accs[-1], 2), best_top1=round(best, 2), best_epoch=1+accs.index(best), valid_loss=round(last['valid_loss'], 4),
+        teacher_top1=top1 and round(top1, 2), ece=round(last[_ece], 4), seconds=round(cb.total_s, 1), img_s=round(seen/cb.train_s),
+        hardware=hardware(learn.dls.device), processes=processes()[1], torch=torch.__version__, fastai=fastai.__version__,
+        python=platform.python_version(), luminet_fa=luminet_fa.__version__,
+        commit=self.commit, command=command(self), resumed=' '.join(map(str, cb.resumed)))
+    if 'top_k_accuracy' in last: row['top5'] = round(100*last['top_k_accuracy'], 2)
+    return {k:row[k] for k in _columns if k in row}
 
 # %% ../../nbs/33_run.job.ipynb #dc6b54ac
 @patch(as_prop=True)
 def tables(self:Job)->list: # of paths
     "Where rows go: this folder's table and, where one was named, the ledger's"
-    tracked = f"{self.recipe.data}{'-trials' if self.holdout else ''}.csv"    # what was measured for choosing is no result
-    return [Path(self.out)/'results.csv'] + ([Path(self.ledger)/tracked] if self.ledger else [])
+    tracked = self.recipe.data + ('-trials' if self.holdout else '')    # what was measured for choosing is no result
+    return [Path(self.out)/'results.csv'] + ([Path(self.ledger)/f'{tracked}.csv'] if self.ledger else [])
 
 # %% ../../nbs/33_run.job.ipynb #15788179
 @patch
@@ -342,11 +313,10 @@ def record(self:Job,
     row:dict, # of a finished run
 ):
     "Put `row` into the tables"
-    if processes()[0]: return
+    if rank_distrib(): return
     for f in self.tables:
-        if not append_row(f, row): self._problem(f"{f} does not hold the row of {row['method']}, seed {row['seed']}")
-    best = f"best {row['best_top1']:.2f} in epoch {row['best_epoch']}"
-    self._say(f"{row['method']:8} seed {row['seed']}: {row['top1']:.2f} % ({best}), {row['seconds']:.0f} s")
+        if not append_row(f, row): self._problem('{} does not hold the row of {method}, seed {seed}'.format(f, **row))
+    self._say('{method:8} seed {seed}: {top1:.2f} % (best {best_top1:.2f} in epoch {best_epoch}), {seconds:.0f} s'.format(**row))
 
 # %% ../../nbs/33_run.job.ipynb #79c09987
 @patch
@@ -355,37 +325,31 @@ def check_files(self:Job,
 ):
     "Refuse tables, checkpoints and finished runs that cannot be read"
     for f in self.tables: table_text(f, missing=True)
-    for m,s in plan if not self.fresh else []:
+    if self.fresh: return
+    for m,s in plan:
         for ext in ('safetensors','ckpt'): load_run(self.file(m, s, ext))
 
 # %% ../../nbs/33_run.job.ipynb #fe268f61
 @patch
 def _named(self:Job, name):
     "The teacher that torchvision or timm publishes under a name, as a module or a `Teacher`; other names as they are"
-    if not (self.data.published and isinstance(name, str) and (name=='published' or name.startswith('timm:'))): return name
+    if not self.data.published or not isinstance(name, str) or name.split(':')[0] not in ('published','timm'): return name
     timm = name!='published'
     if timm: self.recipe = replace(self.recipe, teacher=name)
     m = imagenet_model(self.recipe.teacher, self.dls(0).c, weights='published' if timm else 'IMAGENET1K_V1')
     return Teacher(m, teacher_tfm=input_map(m)) if timm else m    # torchvision's take any size, and the statistics of ours
 
-# %% ../../nbs/33_run.job.ipynb #76660d34
-def _teacher_hash(t):
-    "Short hash of all that decides a Teacher's answers; of its weights alone where it holds a lambda, which has no name to go by"
-    cm = None if t.class_map is None else t.class_map.tolist()
-    try: return fingerprint((t.module, t.tfm, cm))
-    except InputError: return fingerprint((t.module.state_dict(), getattr(t.tfm, '__qualname__', ''), cm))
-
 # %% ../../nbs/33_run.job.ipynb #e6e5ed1e
 @patch
 def use_teacher(self:Job,
-    teacher=None, # what load_teacher takes; for ImageNet also 'published' (torchvision's weights) or 'timm:NAME'; None: train one with seed 0
+    teacher=None, # what load_teacher takes; for ImageNet also 'published' (torchvision's) or 'timm:NAME'; None: train one with seed 0
 )->list:          # the run that trained it, if one did
     "Take or train the teacher, and measure it"
     dls,runs = self.dls(0),[] if teacher is not None else [self.fit('teacher', 0)]
     t = runs[0]['weights'] if runs else self._named(teacher)
     if not isinstance(t, Teacher): t = Teacher(t, make_model(self.recipe.teacher, dls.c), weights_only=not self.trust, speed=self.speed)
-    claim = self.recipe.published.get('teacher')
-    known = {} if runs else dict(expected=claim/100 if claim and not self.holdout else None, n=self.data.sample)
-    top1 = 100*check_teacher(t, dls.valid.new(rank=0, world=1), progress=False, **known)
+    claim = None if runs or self.holdout else self.recipe.published.get('teacher')
+    top1 = 100*check_teacher(t, dls.valid.new(rank=0, world=1), expected=claim and claim/100, progress=False,
+                             n=None if runs else self.data.sample)
     self.teacher = RunTeacher(t, _teacher_hash(t), top1, given=not runs)
     return runs

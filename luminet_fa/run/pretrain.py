@@ -8,8 +8,7 @@ __all__ = ['save_teacher', 'read_card', 'verify_teacher', 'teacher_recipe', 'tra
 # %% ../../nbs/36_run.pretrain.ipynb #a8c2a8cd
 import json, warnings
 from pathlib import Path
-import safetensors, torch
-import safetensors.torch
+import safetensors, safetensors.torch
 from torch import nn
 from fastcore.meta import delegates
 from ..core import InputError, PathError, pick
@@ -30,11 +29,12 @@ def save_teacher(
 )->Path:       # the file
     "Keep `weights` as float16 safetensors with their card"
     sd = weights.state_dict() if isinstance(weights, nn.Module) else weights
-    half = {k: (v.detach().cpu().half() if v.is_floating_point() else v.detach().cpu()).contiguous() for k,v in sd.items()}
-    bad = [k for k,v in half.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    half = {k: (v.half() if v.is_floating_point() else v).detach().cpu().contiguous() for k,v in sd.items()}
+    bad = [k for k,v in half.items() if not v.isfinite().all()]
     if bad: raise InputError(f"{bad[0]} does not fit float16 (largest number 65504), or is not finite: nothing was written")
     file = Path(file)
-    if not write_atomic(file, safetensors.torch.save(half, dict(card=json.dumps(card)))): raise InputError(f"{file} could not be written")
+    data = safetensors.torch.save(half, dict(card=json.dumps(card)))
+    if not write_atomic(file, data): raise InputError(f"{file} could not be written")
     write_atomic(file.with_suffix('.json'), (json.dumps(card, indent=1)+'\n').encode())
     return file
 
@@ -46,8 +46,9 @@ def read_card(
     try:
         with open(file, 'rb'): pass                       # what the system cannot read is an OSError that names the file
         with safetensors.safe_open(file, 'pt') as f: card = as_now(json.loads((f.metadata() or {}).get('card', '{}')))
-        return dict(card, run=as_now(card['run'])) if 'run' in card else card
-    except FileNotFoundError: raise PathError(f"no teacher at {file}") from None
+        if 'run' in card: card['run'] = as_now(card['run'])
+        return card
+    except FileNotFoundError: raise PathError(f"no teacher at {file}, and so no card") from None
     except (safetensors.SafetensorError, ValueError) as e:
         raise InputError(f"{file} cannot be read as safetensors ({type(e).__name__}): is it truncated?") from None
 
@@ -62,9 +63,10 @@ def verify_teacher(
 )->tuple:          # the teacher, in eval mode; its top-1 in %; the claimed top-1 in %, or None
     "Load a teacher strictly, and measure it against what its card or the benchmark says"
     card = read_card(file) if Path(file).suffix=='.safetensors' else {}
-    arch = arch or card.get('arch')
+    own = card.get('arch', arch)
+    arch = arch or own
     if arch is None: raise InputError(f"{file} has no card that names its network: pass arch, one of {', '.join(cifar_models)}")
-    if card.get('arch', arch)!=arch: raise InputError(f"{file} is a {card['arch']}, not a {arch}")
+    if own!=arch: raise InputError(f"{file} is a {own}, not a {arch}")
     teacher = load_teacher(file, arch=cifar_model(arch, dls.c), device=dls.device, weights_only=weights_only)
     top1,claim = 100*check_teacher(teacher, dls, progress=progress),card.get('top1', teachers.get(arch))
     if claim is not None and top1<claim-tol:
@@ -81,22 +83,29 @@ def teacher_recipe(
 )->Recipe:
     "The recipe that trains a teacher on CIFAR-100 and nothing else"
     pick(cifar_models, name, 'network')
-    return Recipe(f'cifar100/{name}', 'cifar100', name, name, dict(alone={}), opt='nesterov', epochs=epochs, pretrain=epochs, schedule=schedule, bs=bs, lr=lr, teacher_lr=lr, seeds=(0,),
-                  source='the benchmark trains its teachers as its students', published=dict(teacher=teachers[name]) if name in teachers else {})
+    return Recipe(f'cifar100/{name}', 'cifar100', name, name, dict(alone={}), opt='nesterov', epochs=epochs, pretrain=epochs,
+        schedule=schedule, bs=bs, lr=lr, teacher_lr=lr, seeds=(0,), source='the benchmark trains its teachers as its students',
+        published=dict(teacher=teachers[name]) if name in teachers else {})
 
 # %% ../../nbs/36_run.pretrain.ipynb #dd1b121d
-def _card(job, seed, row, top1):
+_on_card = ('recipe epochs schedule settings bs lr wd seed best_top1 best_epoch valid_loss ece holdout dtype hardware '
+            'torch fastai commit command').split()
+_command = ('luminet_teacher {teacher} --epochs {epochs} --schedule {schedule} --bs {bs} --lr {lr:g} --seed {seed} '
+            '--path DIR --dtype {dtype}')
+
+def _card(row, settings, n_out, top1):
     "What to say about the teacher of `row`, whose file gives `top1` %"
-    keys = 'recipe epochs schedule settings bs lr wd seed best_top1 best_epoch valid_loss ece holdout dtype hardware torch fastai commit command'.split()
-    return dict(arch=job.recipe.teacher, data='CIFAR-100', n_out=job.dls(seed).c, mean=cifar100_stats[0], std=cifar100_stats[1], top1=round(top1, 2), trained_top1=row['top1'],
-                published_top1=teachers.get(job.recipe.teacher), date=utc_now(), **{k:row[k] for k in keys}, run=job.settings('teacher', seed))
+    return dict(arch=row['teacher'], data='CIFAR-100', n_out=n_out, mean=cifar100_stats[0], std=cifar100_stats[1], top1=round(top1, 2),
+                trained_top1=row['top1'], published_top1=teachers.get(row['teacher']), date=utc_now(),
+                **{k:row[k] for k in _on_card}, run=settings)
 
 # %% ../../nbs/36_run.pretrain.ipynb #f030a484
-def _teacher_file(job, seed, folder):
+def _teacher_file(job, settings, folder):
     "Where the teacher of a job goes: the plain name, or one with an id where a teacher of other settings has that"
     def kept(f): return read_card(f).get('run', dict(run='not on its card')) if f.exists() else None
-    file,why = own_place(Path(folder)/f'{job.recipe.teacher}-s{seed}.safetensors', job.settings('teacher', seed), kept, job.fresh)
-    if why: job._say(f'{folder}/{job.recipe.teacher}-s{seed} has other settings ({why}), so this teacher is kept as {file.stem}')
+    plain = Path(folder)/f"{job.recipe.teacher}-s{settings['seed']}.safetensors"
+    file,why = own_place(plain, settings, kept, job.fresh)
+    if why: job._say(plain.with_suffix(''), f'has other settings ({why}), so this teacher is kept as', file.stem)
     return file
 
 # %% ../../nbs/36_run.pretrain.ipynb #a4142171
@@ -113,16 +122,16 @@ def train_teacher(
     job = Job(r, commit=source_commit(), methods=['teacher'], **kwargs)
     job.check_files([('teacher', seed)])
     dls = job.dls(seed)
-    file = _teacher_file(job, seed, weights)
+    s = job.settings('teacher', seed)                     # with the hash of the data, now that they are loaded
+    file = _teacher_file(job, s, weights)
     run = job.fit('teacher', seed)
-    run['row']['command'] = (f"luminet_teacher {r.teacher} --epochs {r.epochs} --schedule {r.schedule} --bs {r.bs} --lr {r.lr:g} "
-                             f"--seed {seed} --path DIR --dtype {job.dtype.replace('tf32', 'float32')}")
-    job.record(run['row'])
+    row = dict(run['row'], command=_command.format(**run['row']).replace('tf32', 'float32'))
+    job.record(row)
     if job.fresh: set_aside(file)
-    save_teacher(run['weights'], file, dict(arch=r.teacher, run=run['settings']))
+    save_teacher(run['weights'], file, dict(arch=r.teacher, run=s))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')                   # a poor accuracy goes into the card
         top1 = verify_teacher(file, dls)[1]
-    save_teacher(run['weights'], file, _card(job, seed, run['row'], top1))
+    save_teacher(run['weights'], file, _card(row, s, dls.c, top1))
     if job.problems: raise InputError('; '.join([f'{file} is kept', *job.problems]))
     return file
