@@ -15,10 +15,10 @@ from torch import nn, Tensor
 from torch.utils.hooks import RemovableHandle
 from fastcore.basics import patch, risinstance, tuplify
 from fastai.callback.mixup import MixHandler
-from fastai.imports import progress_bar
 from .core import InputError, check_logits, replacing
 from .perception import autocast_off
 from .teacher import Teacher
+from .data.store import _bar
 from .data.tensor import TensorDL, share as part_of
 
 # %% ../nbs/24_cache.ipynb #9b2703de
@@ -35,7 +35,6 @@ def _parts(o):
     if isinstance(o, (set, frozenset)): return sorted(fingerprint(v, 64) for v in o)
     if isinstance(o, Mapping): return [*o.items()]
     if isinstance(o, (list, tuple)): return o
-    if isinstance(o, FunctionType): raise TypeError("a lambda or an inner function")
     return [[*v] if isinstance(v, Iterator) else v for v in tuplify(o.__reduce_ex__(4))]
 
 # %% ../nbs/24_cache.ipynb #b50fb849
@@ -261,11 +260,9 @@ def build(self:ViewCache,
     if not (0<=i<n and bs>=1): raise InputError(f"part must be (i, n) with 0<=i<n and bs at least 1, got {part} and {bs}")
     self._look_again()
     lo,hi = part_of(len(self.z), i, n)
-    todo,d = (~self.filled[lo:hi]).flatten().nonzero()[:,0],self.dl.dataset.x.device
-    steps = range(0, len(todo), bs)
+    todo = (self.sums[lo:hi].flatten()==0).nonzero()[:,0].to(self.dl.dataset.x.device)
     try:
-        for k,j in enumerate(progress_bar(steps, leave=False) if progress else steps):
-            rows = todo[j:j+bs].to(d)
+        for k,rows in enumerate(_bar(todo.split(bs) if len(todo) else (), progress)):
             self._fill(lo+rows//self.dl.n_views, rows%self.dl.n_views)
             if k%200==199: self.flush()
     finally: self.flush()
