@@ -137,10 +137,10 @@ def _sums(z):
 @patch
 def _open(self:ViewCache):
     "The table and its checksums, new or as an earlier process left them"
-    n,v = len(self.dl.dataset),self.dl.n_views
-    i = torch.zeros(min(n, 2), dtype=torch.long, device=self.dl.dataset.x.device)
-    shape = n,v,self._logits(i, i).shape[1]
-    if self.folder is None: self.z = torch.zeros(shape, dtype=torch.float16, device=i.device)
+    x = self.dl.dataset.x
+    i = torch.zeros(min(len(x), 2), dtype=torch.long, device=x.device)
+    shape = len(x),self.dl.n_views,self._logits(i, i).shape[1]
+    if self.folder is None: self.z = torch.zeros(shape, dtype=torch.float16, device=x.device)
     else:
         self._mm = _map(self.folder/f'{self.key}.f16', shape)
         self.z = torch.from_numpy(self._mm)
@@ -182,12 +182,9 @@ def _take_over(self:ViewCache):
         return warnings.warn(f"{self._sums_file} cannot be read: the view cache starts again")
     said,sums,rows = said.flatten(),self.sums.view(-1),self.z.flatten(0, 1)
     new = ((said!=0)&(sums==0)).nonzero()[:,0]
-    good = 0
     for i in new.split(100_000):                                 # a whole table at once would take twice its size
-        right = i[said[i]==_sums(rows[i])]
-        sums[right] = said[right]
-        good += len(right)
-    if bad := len(new)-good:
+        sums[i] = said[i].where(said[i]==_sums(rows[i]), 0)
+    if bad := int((sums[new]==0).sum()):
         warnings.warn(f"{bad:,} of {len(new):,} rows of the view cache {self.folder/self.key}.f16 are damaged, and are computed again")
 
 # %% ../nbs/24_cache.ipynb #4f7d9fb0
@@ -307,8 +304,7 @@ def _compare(self:ViewCache, dl, x, *rest):
         _refuse("the images are not the views that the loader made: "
                 "leave out what changed them (MixUp, cutout, random erasing or the like)")
     if self._rows is None: return                                    # nothing has been asked yet
-    i,v = self._rows
-    kept,now = self.lookup(i, v),self._logits(i, v)
+    kept,now = self.lookup(*self._rows),self._logits(*self._rows)
     few = .01 if self.amp is None else .1                            # float16 and another shape of the batch give a tenth of that
     if not (kept-now).abs().max()<=few*now.abs().max():
         _refuse("the teacher does not answer as the view cache says, it changes during the fit or the cache is damaged: make another cache")

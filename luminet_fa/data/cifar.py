@@ -65,8 +65,9 @@ class _Published(CIFAR100):
 
 def _unknown(where):
     "The error for files that are not the published ones"
-    return InputError(f"{where} holds other files than the train, test and meta that were published (their md5 sums differ, or one is missing), "
-                      "and others are not unpickled: fetch them again, or give the images as class folders or .npz")
+    return InputError(f"{where} holds other files than the train, test and meta that were published "
+                      "(their md5 sums differ, or one is missing), and others are not unpickled: "
+                      "fetch them again, or give the images as class folders or .npz")
 
 # %% ../../nbs/21_data.cifar.ipynb #91ef397d
 _splits = 'train','test'

@@ -36,7 +36,7 @@ def crop_boxes(
     H,W = whole.T
     area = whole.prod(1, keepdim=True)*between(*scale, u[:,:10])
     r = between(*map(math.log, ratio), u[:,10:20].double()).exp()
-    most = torch.stack([W/ratio[0], H*ratio[1]], 1).round().minimum(whole)           # if none fits, the largest central box with an allowed ratio
+    most = torch.stack([W/ratio[0], H*ratio[1]], 1).round().minimum(whole)     # if none fits: the largest one, in the middle
     tries = torch.cat([torch.stack([area/r, area*r], 2).sqrt().round(), most[:,None]], 1)       # (B,11,2)
     k = ((tries>0)&(tries<=whole[:,None])).all(2).int().argmax(1, keepdim=True)
     size = tries.take_along_dim(k[...,None], 1)[:,0]
@@ -171,8 +171,7 @@ def make(self:StoreDL,
     size:int,    # of the images, pixels
 )->tuple: # pixels uint8 (B,3,size,size), boxes (B,4) or None, flips bool (B,)
     "The pixels of one batch before the flip"
-    x,boxes = self.dataset.x,None
-    flips = torch.zeros(len(idxs), dtype=torch.bool)
+    x,boxes,flips = self.dataset.x,None,torch.zeros(len(idxs), dtype=torch.bool)
     if u is not None: boxes,flips = crop_boxes(x.hw[idxs], u, self.scale, self.ratio),(u[:,22]<.5) & self.flip
     px = x.read(idxs, size, max(self.resize, size), boxes)
     if self.device and self.device.type=='cuda' and px.device.type=='cpu': px = px.pin_memory()

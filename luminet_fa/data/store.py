@@ -288,16 +288,18 @@ def _try_read(file, size, upright):
 # %% ../../nbs/18_data.store.ipynb #b6620826
 def _make_chunk(root, out, stem, files, cfg):
     "Decode `files` and write one chunk; returns its bytes and images"
-    digest,done = _blake(),dict(key=_key(files, cfg), name=[], hw=[], bytes=[], odd=[])
+    digest,odd,rows = _blake(),[],[]
     with _whole(out/f'{stem}.bin') as f:
         for name,*_ in files:
-            im,odd,why = _try_read(root/name, cfg['size'], cfg['upright'])
-            done['odd'] += [(k, name+why) for k in odd]
+            im,kinds,why = _try_read(root/name, cfg['size'], cfg['upright'])
+            odd += [(k, name+why) for k in kinds]
             if im is None: continue
             data = _encode(im, cfg['quality'])
-            f.write(data); digest.update(data)
-            for k,v in dict(name=name, hw=(im.height,im.width), bytes=len(data)).items(): done[k].append(v)
-    _write(out/f'{stem}.json', json.dumps(dict(done, hash=digest.hexdigest())))
+            f.write(data)
+            digest.update(data)
+            rows.append((name, im.size[::-1], len(data)))
+    done = {k: [o[i] for o in rows] for i,k in enumerate(('name','hw','bytes'))}
+    _write(out/f'{stem}.json', json.dumps(dict(done, key=_key(files, cfg), odd=odd, hash=digest.hexdigest())))
     return sum(done['bytes']),len(files)
 
 # %% ../../nbs/18_data.store.ipynb #70f5d6de
@@ -476,9 +478,8 @@ class StoreSplit:
 @patch
 def __getitem__(self:StoreSplit, i):
     c,s = self._chunk[i],self._start[i]
-    m = self._maps.get(c)
-    if m is None: m = self._maps[c] = _mapped(self.files[c])
-    b = m[s:s+self._bytes[i]]
+    if c not in self._maps: self._maps[c] = _mapped(self.files[c])
+    b = self._maps[c][s:s+self._bytes[i]]
     if self.jpeg: return decode_jpeg(torch.from_numpy(b), ImageReadMode.RGB).permute(1,2,0).numpy()
     return b.reshape(*self.hw[i].tolist(), 3)
 

@@ -199,7 +199,7 @@ def new(self:SharedDL,
     "A loader like this one, with some arguments changed"
     return TfmdDL.new(self, dataset, cls, **merge({k:getattr(self, k) for k in ('seed','rank','world',*self._own)}, kwargs))
 
-# %% ../../nbs/19_data.tensor.ipynb #960e12d3
+# %% ../../nbs/19_data.tensor.ipynb #44ba125d
 @patch
 def __getstate__(self:SharedDL):
     return {k: v.get_state().numpy() if isinstance(v, torch.Generator) else v for k,v in self.__dict__.items()}
@@ -459,9 +459,9 @@ def _check_dls(x, y, xv, pad, vocab, mean, std):
     if len(vocab)<2: raise InputError(f"classification needs at least two classes, got {len(vocab)}: {vocab}")
     if len(set(vocab))<len(vocab): raise InputError(f"class names must differ, got {vocab}")
     if len(y.unique())<2: raise InputError(f"all training labels are {int(y[0])}: fewer than two classes in the data")
-    s,sv = tuple(x.shape[1:]),tuple(xv.shape[1:])
-    if s!=sv: raise InputError(f"training images are {s}, validation images {sv}")
-    if {len(mean),len(std)}!={s[0]}: raise InputError(f"mean has {len(mean)} and std {len(std)} values for {s[0]} channels")
+    s,n,m = tuple(x.shape[1:]),len(mean),len(std)
+    if s!=xv.shape[1:]: raise InputError(f"training images are {s}, validation images {tuple(xv.shape[1:])}")
+    if {n,m}!={s[0]}: raise InputError(f"mean has {n} and std {m} values for {s[0]} channels")
     if not min(std)>0: raise InputError(f"std must be positive, got {std}")
     if pad<0: raise InputError(f"pad must be 0 or more pixels, got {pad}")
 
@@ -492,8 +492,7 @@ def tensor_dls(
     drop_last:bool=True,  # leave out the incomplete last training batch?
 )->TensorDataLoaders:     # `train` augmented and shuffled, `valid` neither and complete
     "`DataLoaders` that keep their images as one uint8 tensor on the device"
-    vocab = list(vocab)
-    mean,std = list(mean),list(std)
+    vocab,mean,std = map(list, (vocab,mean,std))
     x,y = _check_images(x_train, y_train, len(vocab), 'train')
     xv,yv = _check_images(x_valid, y_valid, len(vocab), 'valid')
     _check_dls(x, y, xv, pad, vocab, mean, std)
