@@ -152,7 +152,7 @@ def _map(file, shape):
     "The float16 numbers in `file`, which is made or lengthened where need be, and never cut: another process may be filling it"
     size = 2*int(np.prod(shape))
     file.parent.mkdir(parents=True, exist_ok=True)
-    there = file.stat().st_size if file.exists() else 0
+    there = os.path.getsize(file) if file.exists() else 0
     free = shutil.disk_usage(file.parent).free
     if there+free<size:
         raise InputError(f"the view cache {file} needs {size/1e9:.2f} GB, there are {free/1e9:.2f} GB free: "

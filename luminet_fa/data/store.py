@@ -64,8 +64,8 @@ def lines(self:Report,
 )->list:           # of str, one for each kind that there is
     "The report, a line for each kind"
     def some(v):
-        left = len(v)-len(v[:most])
-        return ', '.join([*map(_shown, v[:most]), *[f'and {left:,} more']*bool(left)])
+        left = len(v[most:]) if most else 0
+        return ', '.join(map(_shown, v[:most]))+(f', and {left:,} more' if left else '')
     return [f"{what} ({len(v):,}): {some(v)}" for k,what in self.kinds.items() if (v:=self.get(k))]
 
 # %% ../../nbs/18_data.store.ipynb #df5f5002
@@ -531,5 +531,5 @@ def luminet_store(
 ):
     "Decode every image of a folder once, into a store that training reads; go on where an earlier build stopped"
     with one_line_errors(path, out, interrupted='the same command goes on from the last finished chunk'):
-        st = build_store(path, out, size, quality, upright, max_bad, workers, verify, progress=sys.stdout.isatty(), links=links)
+        st = build_store(path, out, size, quality, upright, max_bad, workers, verify, sys.stdout.isatty(), links=links)
     print(f'{st.report}\n{st}')
