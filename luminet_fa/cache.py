@@ -15,10 +15,10 @@ from torch import nn, Tensor
 from torch.utils.hooks import RemovableHandle
 from fastcore.basics import patch, risinstance, tuplify
 from fastai.callback.mixup import MixHandler
-from fastai.imports import progress_bar
 from .core import InputError, check_logits, replacing
 from .perception import autocast_off
 from .teacher import Teacher
+from .data.store import _bar
 from .data.tensor import TensorDL, share as part_of
 
 # %% ../nbs/24_cache.ipynb #9b2703de
@@ -35,7 +35,6 @@ def _parts(o):
     if isinstance(o, (set, frozenset)): return sorted(fingerprint(v, 64) for v in o)
     if isinstance(o, Mapping): return [*o.items()]
     if isinstance(o, (list, tuple)): return o
-    if isinstance(o, FunctionType): raise TypeError("a lambda or an inner function")
     return [[*v] if isinstance(v, Iterator) else v for v in tuplify(o.__reduce_ex__(4))]
 
 # %% ../nbs/24_cache.ipynb #b50fb849
@@ -138,10 +137,10 @@ def _sums(z):
 @patch
 def _open(self:ViewCache):
     "The table and its checksums, new or as an earlier process left them"
-    n,v = len(self.dl.dataset),self.dl.n_views
-    i = torch.zeros(min(n, 2), dtype=torch.long, device=self.dl.dataset.x.device)
-    shape = n,v,self._logits(i, i).shape[1]
-    if self.folder is None: self.z = torch.zeros(shape, dtype=torch.float16, device=i.device)
+    x = self.dl.dataset.x
+    i = torch.zeros(min(len(x), 2), dtype=torch.long, device=x.device)
+    shape = len(x),self.dl.n_views,self._logits(i, i).shape[1]
+    if self.folder is None: self.z = torch.zeros(shape, dtype=torch.float16, device=x.device)
     else:
         self._mm = _map(self.folder/f'{self.key}.f16', shape)
         self.z = torch.from_numpy(self._mm)
@@ -153,7 +152,7 @@ def _map(file, shape):
     "The float16 numbers in `file`, which is made or lengthened where need be, and never cut: another process may be filling it"
     size = 2*int(np.prod(shape))
     file.parent.mkdir(parents=True, exist_ok=True)
-    there = file.stat().st_size if file.exists() else 0
+    there = os.path.getsize(file) if file.exists() else 0
     free = shutil.disk_usage(file.parent).free
     if there+free<size:
         raise InputError(f"the view cache {file} needs {size/1e9:.2f} GB, there are {free/1e9:.2f} GB free: "
@@ -183,12 +182,9 @@ def _take_over(self:ViewCache):
         return warnings.warn(f"{self._sums_file} cannot be read: the view cache starts again")
     said,sums,rows = said.flatten(),self.sums.view(-1),self.z.flatten(0, 1)
     new = ((said!=0)&(sums==0)).nonzero()[:,0]
-    good = 0
     for i in new.split(100_000):                                 # a whole table at once would take twice its size
-        right = i[said[i]==_sums(rows[i])]
-        sums[right] = said[right]
-        good += len(right)
-    if bad := len(new)-good:
+        sums[i] = said[i].where(said[i]==_sums(rows[i]), 0)
+    if bad := int((sums[new]==0).sum()):
         warnings.warn(f"{bad:,} of {len(new):,} rows of the view cache {self.folder/self.key}.f16 are damaged, and are computed again")
 
 # %% ../nbs/24_cache.ipynb #4f7d9fb0
@@ -261,11 +257,9 @@ def build(self:ViewCache,
     if not (0<=i<n and bs>=1): raise InputError(f"part must be (i, n) with 0<=i<n and bs at least 1, got {part} and {bs}")
     self._look_again()
     lo,hi = part_of(len(self.z), i, n)
-    todo,d = (~self.filled[lo:hi]).flatten().nonzero()[:,0],self.dl.dataset.x.device
-    steps = range(0, len(todo), bs)
+    todo = (self.sums[lo:hi].flatten()==0).nonzero()[:,0].to(self.dl.dataset.x.device)
     try:
-        for k,j in enumerate(progress_bar(steps, leave=False) if progress else steps):
-            rows = todo[j:j+bs].to(d)
+        for k,rows in enumerate(_bar(todo.split(bs) if len(todo) else (), progress)):
             self._fill(lo+rows//self.dl.n_views, rows%self.dl.n_views)
             if k%200==199: self.flush()
     finally: self.flush()
@@ -310,8 +304,7 @@ def _compare(self:ViewCache, dl, x, *rest):
         _refuse("the images are not the views that the loader made: "
                 "leave out what changed them (MixUp, cutout, random erasing or the like)")
     if self._rows is None: return                                    # nothing has been asked yet
-    i,v = self._rows
-    kept,now = self.lookup(i, v),self._logits(i, v)
+    kept,now = self.lookup(*self._rows),self._logits(*self._rows)
     few = .01 if self.amp is None else .1                            # float16 and another shape of the batch give a tenth of that
     if not (kept-now).abs().max()<=few*now.abs().max():
         _refuse("the teacher does not answer as the view cache says, it changes during the fit or the cache is damaged: make another cache")

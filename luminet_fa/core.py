@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['InputError', 'PathError', 'pick', 'check_logits', 'check_labels', 'eval_mode', 'own_device', 'exact_float32',
-           'uses_tf32', 'on_cpu', 'told_memory', 'as_markdown', 'repo_file', 'replacing', 'write_atomic', 'error_text',
-           'one_line_errors']
+           'uses_tf32', 'on_cpu', 'told_memory', 'as_markdown', 'repo_file', 'replacing', 'write_atomic', 'lock',
+           'error_text', 'one_line_errors']
 
 # %% ../nbs/00_core.ipynb #d32f9ac9
 import os, re, signal, sys, threading, warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 import torch
+from filelock import FileLock, Timeout
 from torch import nn, Tensor
 from fastai.torch_core import default_device
 
@@ -174,6 +175,25 @@ def write_atomic(
     except OSError as e:
         warnings.warn(f"{file} could not be written ({e.strerror or e}); the run goes on without it")
         return False
+
+# %% ../nbs/00_core.ipynb #a6375b22
+@contextmanager
+def lock(
+    place,        # file or folder; the lock is a file beside it, and its folder is made
+    wait:float=0, # seconds to wait for another program, >=0
+    told='',      # what to tell the user before waiting for as long as it takes; '': do not wait
+):                # context manager; within one thread it can be entered again
+    "Keep other programs away from `place`, or raise if another one has it"
+    place = Path(place)
+    own = FileLock(place.with_name(f'.{place.name}.lock'), is_singleton=True)
+    try: place.parent.mkdir(parents=True, exist_ok=True); own.acquire(timeout=wait)
+    except Timeout:
+        if not told: raise InputError(f"{place} is in use by another program{f', for {wait} s now' if wait else ''}") from None
+        print(told, file=sys.stderr, flush=True)
+        own.acquire()
+    except (OSError, NotImplementedError): pass                           # no lock can be had here
+    try: yield
+    finally: own.release()
 
 # %% ../nbs/00_core.ipynb #6c1eac43
 def _below(file, folders):

@@ -278,7 +278,7 @@ def twins():
         encode = store._encode
         def slow(*args): time.sleep(.02); return encode(*args)
         store._encode = slow
-        while wait and not any(out.glob('.*.part')): time.sleep(.002)                 # the first one is in the middle of a file
+        while wait and not any(out.glob('.*.bin')): time.sleep(.002)                 # the first one is in the middle of a file
         assert len(build_store(src, out, size=16, chunk=2, workers=1, progress=False)['train'])==8
     def case():
         src,out,pids = pictures(new('two')),new('two-out'),[]

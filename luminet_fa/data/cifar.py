@@ -6,12 +6,15 @@
 __all__ = ['cifar100_names', 'cifar100_stats', 'load_cifar100', 'cifar_dls']
 
 # %% ../../nbs/21_data.cifar.ipynb #8bc313ad
-import hashlib, pickle, tarfile, warnings
+import hashlib, warnings
 import numpy as np, torch
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from fastai.data.external import untar_data, URLs
+from torchvision.datasets import CIFAR100
+from torchvision.datasets.utils import check_integrity, extract_archive
 from ..core import InputError, PathError
 from .store import Report, _bar, _regular, _walk, _whole, read_image
 from .tensor import TensorDataLoaders, _check_images, hold_out, tensor_dls
@@ -28,7 +31,7 @@ tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman wor
 cifar100_stats = (.5071,.4867,.4408),(.2675,.2565,.2761)  # mean and std per channel, pixels in 0..1, training set
 
 # %% ../../nbs/21_data.cifar.ipynb #1450b2e6
-_layouts = dict(npz='cifar100-train.npz and cifar100-test.npz', pickle='the pickles train, test and meta of cifar-100-python',
+_layouts = dict(npz='cifar100-train.npz and cifar100-test.npz', pickle='the files train, test and meta of cifar-100-python',
                 tar='cifar-100-python.tar.gz', folders='class folders train/.../<class>/*.png and test/.../<class>/*.png')
 
 def _find(path):
@@ -56,89 +59,44 @@ def _named(file):
         raise InputError(f"{file} cannot be read ({type(e).__name__}: {str(e)[:120]}): is it truncated or damaged? Fetch it again") from e
 
 # %% ../../nbs/21_data.cifar.ipynb #fa53da55
-_ints = {f'{k}{n}' for k in 'iu' for n in (1,2,4,8)}
+class _Published(CIFAR100):
+    "torchvision's reader, for the three files in a folder of any name"
+    base_folder = ''
 
-class _Dtype:
-    "Stands for numpy's type of a number: one of `_ints`"
-    def __init__(self, name, *args):
-        if name not in _ints: raise pickle.UnpicklingError(f"the file holds numbers of type {name!r}, only integers are allowed")
-        self.dtype = np.dtype(name)
-    def __setstate__(self, state): self.dtype = self.dtype.newbyteorder(state[1])
-    def array(self, data, shape, order='C'):
-        "`data`, bytes or what Python 2 had for them, as a new array"
-        return np.frombuffer(data.encode('latin1') if isinstance(data, str) else data, self.dtype).reshape(shape, order=order).copy()
-
-# %% ../../nbs/21_data.cifar.ipynb #f2238cea
-class _Array:
-    "Stands for numpy's array while its parts are read"
-    def __setstate__(self, state): self.value = state[2].array(state[4], state[1], 'F' if state[3] else 'C')
-
-def _buffer(data, dtype, shape, order):
-    "As numpy's `_frombuffer`"
-    o = _Array(); o.value = dtype.array(data, shape, order)
-    return o
-
-# %% ../../nbs/21_data.cifar.ipynb #c23a43c4
-_stand_ins = {'numpy.ndarray': None, 'numpy.dtype': _Dtype, '_codecs.encode': lambda s,how: s.encode('latin1'),
-              **{f'numpy.{c}.{m}':f for c in ('core','_core') for m,f in {'multiarray._reconstruct':lambda *args: _Array(),
-                 'multiarray.scalar':lambda dtype,data: int(dtype.array(data, ())), 'numeric._frombuffer':_buffer}.items()}}
-
-class _ArrayUnpickler(pickle._Unpickler):   # the one in Python: that in C makes a table as large as the file says
-    "Arrays of integers and plain containers only"
-    def find_class(self,
-        module, # where the file wants something from
-        name,   # what it wants
-    ):
-        "The stand-in for one of numpy's"
-        what = f'{module}.{name}'
-        if what not in _stand_ins: raise pickle.UnpicklingError(f"the file asks for {what}, only numpy arrays are allowed")
-        return lambda *args: _stand_ins[what](*args)       # a new one each time: what a file does to it is not there for the next file
-
-# %% ../../nbs/21_data.cifar.ipynb #e2b86647
-def _unpickle(f):
-    o = _ArrayUnpickler(f, encoding='latin1').load()
-    return {k.decode() if isinstance(k, bytes) else k: v.value if isinstance(v, _Array) else v for k,v in o.items()}
+def _unknown(where):
+    "The error for files that are not the published ones"
+    return InputError(f"{where} holds other files than the train, test and meta that were published "
+                      "(their md5 sums differ, or one is missing), and others are not unpickled: "
+                      "fetch them again, or give the images as class folders or .npz")
 
 # %% ../../nbs/21_data.cifar.ipynb #91ef397d
+_splits = 'train','test'
+
 def _read_npz(d):
-    out,vocabs = {},[]
-    for s in ('train','test'):
+    "Images, labels and class names of the two npz files in `d`"
+    out,vocabs = {},set()
+    for s in _splits:
         f = d/f'cifar100-{s}.npz'
         with _named(f), np.load(f, allow_pickle=False) as z:
             out[s] = z['x'].transpose(0,3,1,2),z['y']
-            vocabs.append(z['vocab'].tolist() if 'vocab' in z else None)
-    a,b = vocabs
-    if a and b and a!=b: raise InputError(f"{d}: train and test have other class names: a label means two things")
-    return out,a or b or cifar100_names
+            if 'vocab' in z: vocabs.add(tuple(z['vocab'].tolist()))
+    if len(vocabs)>1: raise InputError(f"{d}: train and test have other class names: a label means two things")
+    return out,vocabs.pop() if vocabs else cifar100_names
 
 # %% ../../nbs/21_data.cifar.ipynb #cfacd17d
-def _part(s, f):
-    "Images and labels of the pickle `f`, or the names in that called meta"
-    b = _unpickle(f)
-    if s!='meta':
-        x = np.asarray(b['data'])
-        return x.reshape(len(x),3,32,32),np.asarray(b['fine_labels'])
-    names = b['fine_label_names']
-    if not isinstance(names, list) or not all(isinstance(o, str) for o in names): raise ValueError('its class names are no list of text')
-    return names
-
-# %% ../../nbs/21_data.cifar.ipynb #6055c3ea
-_parts = 'train','test','meta'
-
 def _read_pickle(d):
-    out = {}
-    for s in _parts:
-        with _named(d/s), open(d/s, 'rb') as f: out[s] = _part(s, f)
-    return out,out.pop('meta')
+    "Images, labels and class names of the published files in `d`"
+    try: sets = {s: _Published(d, s=='train') for s in _splits}
+    except RuntimeError: raise _unknown(d) from None
+    return {s: (o.data.transpose(0,3,1,2), np.array(o.targets)) for s,o in sets.items()},sets['test'].classes
 
 # %% ../../nbs/21_data.cifar.ipynb #3f692aa1
 def _read_tar(p):
-    out = {}
-    with _named(p), tarfile.open(p) as t:
-        for m in t:
-            s = m.name.split('/')[-1]
-            if m.isfile() and s in _parts: out[s] = _part(s, t.extractfile(m))
-        return {s: out[s] for s in _parts[:2]},out['meta']
+    "Images, labels and class names of the published archive `p`"
+    if not check_integrity(p, CIFAR100.tgz_md5): raise _unknown(p)
+    with TemporaryDirectory() as d:
+        extract_archive(p, d)
+        return _read_pickle(Path(d)/CIFAR100.base_folder)
 
 # %% ../../nbs/21_data.cifar.ipynb #74b0034b
 def _check_homes(names, d):
@@ -153,39 +111,30 @@ def _check_homes(names, d):
     for a,b in pairwise(sorted(homes.values())):
         if b.is_relative_to(a): raise InputError(f"{d} has images in {a} and classes below it, such as {b}: one is no class")
 
-# %% ../../nbs/21_data.cifar.ipynb #38ea2de4
-def _check_classes(y, yt, vocab, where):
-    "Raise unless the training labels `y` name two classes, and all that the test labels `yt` name"
-    n,new = len(np.unique(y)),np.setdiff1d(yt, y)
-    if n<2: raise InputError(f"{where}: classification needs at least two classes, the training set has {n}")
-    if len(new): raise InputError(f"{where}: the test set has classes that the training set has not: {[vocab[c] for c in new[:5]]}")
-
 # %% ../../nbs/21_data.cifar.ipynb #d0b349d9
 def _read_files(files):
     "The pictures as one array (N,3,H,W)"
-    xs = []
+    ims = []
     for p in _bar(files, len(files)>=1000):
-        with _named(p): xs.append(np.asarray(read_image(p)[0]))
-        (h,w,_),(h0,w0,_) = xs[-1].shape,xs[0].shape
-        if (h,w)!=(h0,w0): raise InputError(f"{p} is {w}x{h} pixels, the images before it {w0}x{h0}: all must have one size")
-    return np.stack(xs).transpose(0,3,1,2)
+        with _named(p): ims.append(read_image(p)[0])
+        size,first = ims[-1].size,ims[0].size
+        if size!=first: raise InputError("{} is {}x{} pixels, the images before it {}x{}: all must have one size".format(p, *size, *first))
+    return np.stack([*map(np.asarray, ims)]).transpose(0,3,1,2)
 
 # %% ../../nbs/21_data.cifar.ipynb #3e5f5985
 def _read_folders(d):
+    "Images, labels and class names of the class folders in `d`"
     report,names = Report(),{}
-    for s in ('train','test'):
-        names[s] = [o for o,e in _walk(d/s, s, report, d.resolve(), set()) if not e.is_dir()] if (d/s).is_dir() else []
+    for s in _splits:
+        names[s] = [o for o,e in _walk(d, s, report, d.resolve(), set()) if not e.is_dir()] if (d/s).is_dir() else []
         if not names[s]: raise PathError(f"{d} has no images in {s}/: class folders need both train/ and test/")
     every = sum(names.values(), [])
     _check_homes(every, d)
     if any(map(report.get, report.bad)): raise InputError(f"{d}: {report}")
     if report: warnings.warn(f"{d}: {report}")
-    cls = [o.split('/')[-2] for o in every]
-    vocab,y = np.unique(cls, return_inverse=True)
-    vocab,n = vocab.tolist(),len(names['train'])
-    _check_classes(y[:n], y[n:], vocab, d)
-    x = _read_files([d/o for o in every])
-    return dict(train=(x[:n],y[:n]), test=(x[n:],y[n:])),vocab
+    vocab,y = np.unique([o.split('/')[-2] for o in every], return_inverse=True)
+    x,n = _read_files([d/o for o in every]),[len(names['train'])]
+    return dict(zip(_splits, zip(np.split(x, n), np.split(y, n)))),vocab.tolist()
 
 # %% ../../nbs/21_data.cifar.ipynb #565125de
 _readers = dict(npz=_read_npz, pickle=_read_pickle, tar=_read_tar, folders=_read_folders)
@@ -197,13 +146,14 @@ def _in_order(x, y):
     return x[i],y[i]
 
 # %% ../../nbs/21_data.cifar.ipynb #112d4a46
-def _check(out, vocab, where):
+def _check(out, vocab):
     "Make tensors of `out`, and raise unless they are what any copy must be"
     for s,(x,y) in out.items():
-        try: out[s] = x,_ = _check_images(x, y, len(vocab), s)
-        except InputError as e: raise InputError(f"{where}: {e}") from None
-        if x.shape[1]!=3: raise InputError(f"{where}: x_{s} must have three channels, got {x.shape[1]}")
-    _check_classes(out['train'][1], out['test'][1], vocab, where)
+        out[s] = x,_ = _check_images(x, y, len(vocab), s)
+        if x.shape[1]!=3: raise InputError(f"x_{s} must have three channels, got {x.shape[1]}")
+    seen,asked = (set(y.tolist()) for _,y in out.values())
+    if len(seen)<2: raise InputError(f"classification needs at least two classes, the training set has {len(seen)}")
+    if new := sorted(asked-seen): raise InputError(f"the test set has classes that the training set has not: {[vocab[c] for c in new[:5]]}")
 
 # %% ../../nbs/21_data.cifar.ipynb #f2cadd53
 def _download():
@@ -221,7 +171,8 @@ def load_cifar100(
     "CIFAR-100 as tensors, in one order whatever the source"
     kind,where = _find(_download() if path is None else path)
     out,vocab = _readers[kind](where)
-    _check(out, vocab, where)
+    try: _check(out, vocab)
+    except InputError as e: raise InputError(f"{where}: {e}") from None
     if cache and kind=='folders': _write_cache(where, out, vocab)
     return *_in_order(*out['train']),*_in_order(*out['test']),list(vocab)
 

@@ -10,15 +10,16 @@ import math
 import numpy as np, torch, torch.nn.functional as F
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from itertools import starmap
 from pathlib import Path
 from PIL import Image
-from fastcore.basics import patch, store_attr
+from fastcore.basics import num_cpus, patch, store_attr
 from fastai.vision.core import imagenet_stats
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 from ..core import InputError
-from .store import Store, _cores
-from .tensor import SharedDL, TensorData, TensorDataLoaders, _both, _indices, _pixels, hold_out
+from .store import Store
+from .tensor import SharedDL, TensorData, TensorDataLoaders, _both, _pixels, hold_out
 
 # %% ../../nbs/22_data.imagenet.ipynb #d3b1c831
 N_RAND = 23 # random numbers for one image: ten areas, ten ratios, two for the corner, one for the flip
@@ -35,13 +36,12 @@ def crop_boxes(
     H,W = whole.T
     area = whole.prod(1, keepdim=True)*between(*scale, u[:,:10])
     r = between(*map(math.log, ratio), u[:,10:20].double()).exp()
-    tries = torch.stack([area/r, area*r], 2).sqrt().round()                          # (B,10,2)
-    fits = ((tries>0)&(tries<=whole[:,None])).all(2)
-    first,some = tries[torch.arange(len(u)), fits.int().argmax(1)],fits.any(1, keepdim=True)
-    most = torch.stack([W/ratio[0], H*ratio[1]], 1).round()                # if none fits, the largest central box with an allowed ratio
-    size = torch.where(some, first, torch.minimum(whole, most))
+    most = torch.stack([W/ratio[0], H*ratio[1]], 1).round().minimum(whole)     # if none fits: the largest one, in the middle
+    tries = torch.cat([torch.stack([area/r, area*r], 2).sqrt().round(), most[:,None]], 1)       # (B,11,2)
+    k = ((tries>0)&(tries<=whole[:,None])).all(2).int().argmax(1, keepdim=True)
+    size = tries.take_along_dim(k[...,None], 1)[:,0]
     room = whole-size
-    corner = torch.where(some, u[:,20:22]*(room+1), room/2).floor()
+    corner = torch.where(k<10, u[:,20:22]*(room+1), room/2).floor()
     return torch.cat([corner, size], 1).long()
 
 # %% ../../nbs/22_data.imagenet.ipynb #bfcf8e42
@@ -171,8 +171,7 @@ def make(self:StoreDL,
     size:int,    # of the images, pixels
 )->tuple: # pixels uint8 (B,3,size,size), boxes (B,4) or None, flips bool (B,)
     "The pixels of one batch before the flip"
-    x,boxes = self.dataset.x,None
-    flips = torch.zeros(len(idxs), dtype=torch.bool)
+    x,boxes,flips = self.dataset.x,None,torch.zeros(len(idxs), dtype=torch.bool)
     if u is not None: boxes,flips = crop_boxes(x.hw[idxs], u, self.scale, self.ratio),(u[:,22]<.5) & self.flip
     px = x.read(idxs, size, max(self.resize, size), boxes)
     if self.device and self.device.type=='cuda' and px.device.type=='cpu': px = px.pin_memory()
@@ -181,12 +180,12 @@ def make(self:StoreDL,
 # %% ../../nbs/22_data.imagenet.ipynb #b1a3e6e0
 def _threads(device, world):
     "Threads for one process: none on a CPU, where they would take time from training; else its share of the cores"
-    return 0 if device.type=='cpu' else max(1, min(16, _cores()//world-1))
+    return 0 if device.type=='cpu' else max(1, min(16, num_cpus()//world-1))
 
 # %% ../../nbs/22_data.imagenet.ipynb #e320b308
 def _ahead(f, args, workers):
     "`f` of each of `args` in order, worked on by threads `workers` calls ahead"
-    if not workers: yield from (f(*o) for o in args); return
+    if not workers: return (yield from starmap(f, args))
     todo = deque()
     with ThreadPoolExecutor(workers) as ex:
         try:
@@ -202,8 +201,7 @@ def create_batches(self:StoreDL,
     samps, # indices of one epoch: a tensor, or anything to iterate over
 ):
     "Yield the batches of one epoch; `last_idxs`, `last_boxes` and `last_flips` say what the newest one holds"
-    dev,size = self.dataset.to(self.device or self.dataset.mean.device).mean.device,self.size
-    order = _indices(samps, self.n).cpu()
+    order,size,dev = self.begin(samps),self.size,self.dataset.mean.device
     seed = int(torch.randint(2**62, (1,), generator=self.gen)) if self.augments() else None
     def f(lo, hi, n):
         (step,at),i = divmod(lo, self.bs),order[lo:hi]
@@ -211,12 +209,11 @@ def create_batches(self:StoreDL,
         return n,i,*self.make(i, u, size)
     todo = [(lo,hi,self.last_n) for lo,hi in self.shares(len(order))]
     workers = _threads(dev, self.world) if self.workers is None else self.workers
-    for self.last_n,i,px,self.last_boxes,flips in _ahead(f, todo, workers):
-        self.last_idxs,self.last_flips = i,flips
+    for self.last_n,self.last_idxs,px,self.last_boxes,self.last_flips in _ahead(f, todo, workers):
         px = px.to(dev, non_blocking=True)
-        m = flips.nonzero()[:,0].to(dev)
+        m = self.last_flips.nonzero()[:,0].to(dev)
         px[m] = px[m].flip(3)
-        yield self.finish(px, i.to(dev))
+        yield self.finish(px, self.last_idxs.to(dev))
 
 # %% ../../nbs/22_data.imagenet.ipynb #73e9bc45
 def _check(st, nv, size, resize, scale, ratio):

@@ -10,17 +10,17 @@ import errno, hashlib, io, json, os, re, shutil, stat, sys, warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from itertools import accumulate, count
+from itertools import accumulate
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
-from fastcore.basics import chunked, patch
+from fastcore.basics import chunked, num_cpus, patch
 from fastcore.script import call_parse
 from fastai.imports import progress_bar
-from filelock import FileLock, Timeout
+from fastai.learner import replacing_yield
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as TF
-from ..core import InputError, PathError, one_line_errors
+from ..core import InputError, PathError, lock, one_line_errors, replacing
 
 # %% ../../nbs/18_data.store.ipynb #a8835ddc
 class Report(dict):
@@ -64,8 +64,8 @@ def lines(self:Report,
 )->list:           # of str, one for each kind that there is
     "The report, a line for each kind"
     def some(v):
-        left = len(v)-len(v[:most])
-        return ', '.join([*map(_shown, v[:most]), *[f'and {left:,} more']*bool(left)])
+        left = len(v[most:]) if most else 0
+        return ', '.join(map(_shown, v[:most]))+(f', and {left:,} more' if left else '')
     return [f"{what} ({len(v):,}): {some(v)}" for k,what in self.kinds.items() if (v:=self.get(k))]
 
 # %% ../../nbs/18_data.store.ipynb #df5f5002
@@ -181,13 +181,13 @@ def _passed_over(e, root, seen):
     return _odd_link(e, folder, root, seen) if e.is_symlink() else None
 
 # %% ../../nbs/18_data.store.ipynb #bafab60a
-def _walk(d, at, report, root, seen):
-    "Yield name and entry of the images and folders below `d`; `report` gets what is passed over, links that lead out of a `root` among it"
-    for e in sorted(os.scandir(d), key=lambda e: e.name):
+def _walk(path, at, report, root, seen):
+    "Yield name and entry of what lies below `path/at`; `report` gets what is passed over, links that lead out of a `root` among it"
+    for e in sorted(os.scandir(path/at), key=lambda e: e.name):
         name,kind = f'{at}/{e.name}',_passed_over(e, root, seen)
         if kind: report.add(kind, name); continue
         yield name,e
-        if e.is_dir(): yield from _walk(e.path, name, report, root, seen)
+        if e.is_dir(): yield from _walk(path, name, report, root, seen)
 
 # %% ../../nbs/18_data.store.ipynb #6f582e1d
 def _note_classes(n, report):
@@ -201,14 +201,14 @@ def _note_classes(n, report):
 # %% ../../nbs/18_data.store.ipynb #9da241eb
 def _split(path, s, report, links):
     "Class -> list of (name, bytes, time) of the images in a split"
-    d,seen,found = path/s,set(),{}
+    d,found = path/s,{}
     if not d.is_dir():
         why = f'has no folder {s}/' if path.is_dir() else 'does not exist'
         raise PathError(f"{path} {why}: images are expected in train/<class>/ and val/<class>/")
     root = None if links else path.resolve()
     if root and not d.resolve().is_relative_to(root):
         raise InputError(f"{d} is a link that leads out of {path}: links=True (--links) follows such links")
-    for name,e in _walk(d, s, report, root, seen):
+    for name,e in _walk(path, s, report, root, set()):
         (_,c,*deeper),st = name.split('/'),e.stat()
         if not e.is_dir():
             if deeper: found[c].append((name, st.st_size, st.st_mtime_ns))
@@ -244,10 +244,9 @@ def _naming(file):
 # %% ../../nbs/18_data.store.ipynb #a92a30f8
 @contextmanager
 def _whole(file):
-    "An open binary file that becomes `file` when all of it is written, or not at all"
-    part = file.with_name(f'.{file.name}.{os.getpid()}.part')
-    with _naming(part), open(part, 'wb') as f: yield f
-    os.replace(part, file)
+    "An open binary file that becomes `file` when all of it is written, or not at all; no link is written through"
+    if file.is_symlink(): file.unlink()
+    with _naming(file), replacing(file) as part, open(part, 'wb') as f: yield f
 
 def _write(file, text):
     "Write a small file whole or not at all"
@@ -256,9 +255,9 @@ def _write(file, text):
 # %% ../../nbs/18_data.store.ipynb #a697964a
 _version = 2   # of what a store holds: since 2, pictures of 16 bits are read rightly and folders such as .git are no classes
 
-def _cores(): return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-
 def _bar(o, show): return progress_bar(o, leave=False) if show else o
+
+_replaced = contextmanager(replacing_yield)   # one attribute of an object, for a while
 
 _blake = partial(hashlib.blake2b, digest_size=16)
 
@@ -289,28 +288,28 @@ def _try_read(file, size, upright):
 # %% ../../nbs/18_data.store.ipynb #b6620826
 def _make_chunk(root, out, stem, files, cfg):
     "Decode `files` and write one chunk; returns its bytes and images"
-    digest,done = _blake(),dict(key=_key(files, cfg), name=[], hw=[], bytes=[], odd=[])
+    digest,odd,rows = _blake(),[],[]
     with _whole(out/f'{stem}.bin') as f:
         for name,*_ in files:
-            im,odd,why = _try_read(root/name, cfg['size'], cfg['upright'])
-            done['odd'] += [(k, name+why) for k in odd]
+            im,kinds,why = _try_read(root/name, cfg['size'], cfg['upright'])
+            odd += [(k, name+why) for k in kinds]
             if im is None: continue
             data = _encode(im, cfg['quality'])
-            f.write(data); digest.update(data)
-            for k,v in dict(name=name, hw=(im.height,im.width), bytes=len(data)).items(): done[k].append(v)
-    _write(out/f'{stem}.json', json.dumps(dict(done, hash=digest.hexdigest())))
+            f.write(data)
+            digest.update(data)
+            rows.append((name, im.size[::-1], len(data)))
+    done = {k: [o[i] for o in rows] for i,k in enumerate(('name','hw','bytes'))}
+    _write(out/f'{stem}.json', json.dumps(dict(done, key=_key(files, cfg), odd=odd, hash=digest.hexdigest())))
     return sum(done['bytes']),len(files)
 
 # %% ../../nbs/18_data.store.ipynb #70f5d6de
-def _is_own(f):
-    "Is `f` called as the files of a store are, and no link?"
-    return bool(re.fullmatch(r'(train|val)(-\d{5,}\.(bin|json)|\.npz)', f.name)) and not f.is_symlink()
+_own = re.compile(r'(train|val)(-\d{5,}\.(bin|json)|\.npz)')   # what the files of a store are called
 
 # %% ../../nbs/18_data.store.ipynb #1729f682
 def _own_file(folder, name):
     "The file `name` of the store in `folder`, or an error: no other file is opened, whatever `store.json` says"
     f = folder/str(name)
-    if f.parent!=folder or not _is_own(f):
+    if not _own.fullmatch(str(name)) or f.is_symlink():
         raise InputError(f"{f} is no file of a store: luminet_store did not write the store.json in {folder}, build the store again")
     if not f.is_file(): raise InputError(f"{f} is missing: repeat the `luminet_store` command, it makes only what is not there")
     return f
@@ -328,15 +327,6 @@ def _have(out, stem, files, cfg, verify):
         return d['key']==_key(files, cfg) and b.stat().st_size==sum(d['bytes']) and (not verify or _file_hash(b)==d['hash'])
     except (ValueError,TypeError,KeyError): return False
 
-# %% ../../nbs/18_data.store.ipynb #4e8662e9
-@contextmanager
-def _strict():
-    "Pillow as it must be here: truncated images are errors, whatever the process has set, and its warnings are the report's business"
-    old,ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES,False
-    with warnings.catch_warnings(action='ignore'):
-        try: yield
-        finally: ImageFile.LOAD_TRUNCATED_IMAGES = old
-
 # %% ../../nbs/18_data.store.ipynb #3da775a6
 def _enough(out, left):
     "Raise if `left` more bytes will not fit on the disk"
@@ -348,14 +338,17 @@ def _n_files(jobs): return sum(map(len, jobs.values()))
 
 # %% ../../nbs/18_data.store.ipynb #9b3a8fde
 def _make_chunks(root, out, jobs, cfg, workers, progress):
-    "Make the chunks `jobs`, several at a time"
+    "Make the chunks `jobs`, several at a time; a truncated image is an error, whatever the process has set"
     done = n = 0
     n_all = _n_files(jobs)
-    with _strict(), ThreadPoolExecutor(workers) as ex:
+    strict = _replaced(ImageFile, 'LOAD_TRUNCATED_IMAGES', False)
+    with strict, warnings.catch_warnings(action='ignore'), ThreadPoolExecutor(workers) as ex:
         tasks = [ex.submit(_make_chunk, root, out, *j, cfg) for j in jobs.items()]
         try:
             for t in _bar(tasks, progress):
-                b,k = t.result(); done += b; n += k
+                b,k = t.result()
+                done += b
+                n += k
                 _enough(out, done/n*(n_all-n))
         finally: ex.shutdown(cancel_futures=True)
 
@@ -374,10 +367,9 @@ def _too_many(report, n, max_bad, out):
 def _index(chunks, vocab):
     "The tables of one split, from those of its `chunks`: label, shape, chunk, start, bytes, and the names"
     def of(k): return [o for d in chunks for o in d[k]]
-    label,names = dict(zip(vocab, count())),of('name')
-    size = np.array(of('bytes'), np.int64)
+    names,size = of('name'),np.array(of('bytes'), np.int64)
     ends = np.array([o for d in chunks for o in accumulate(d['bytes'])], np.int64)
-    return dict(y=np.array([label[o.split('/')[1]] for o in names], np.int64), bytes=size, start=ends-size,
+    return dict(y=np.searchsorted(vocab, [o.split('/')[1] for o in names]), bytes=size, start=ends-size,
         hw=np.array(of('hw'), np.int32).reshape(-1,2), names=np.frombuffer(os.fsencode('\0'.join(names)), np.uint8),
         chunk=np.repeat(np.arange(len(chunks)), [len(d['name']) for d in chunks]))
 
@@ -397,31 +389,18 @@ def _finish(out, path, jobs, cfg, vocab, report, max_bad):
     _write(out/'report.txt', '\n'.join(f'{k}\t{_shown(o)}' for k,v in report.items() for o in v))
     report.refuse(path)
     _too_many(report, _n_files(jobs), max_bad, out)
-    for f in filter(_is_own, out.glob('*-*.bin')):
-        if f.stem not in jobs: f.unlink(); f.with_suffix('.json').unlink(missing_ok=True)
+    for f in out.glob('*-*'):
+        if _own.fullmatch(f.name) and f.stem not in jobs: f.unlink()
     _write(out/'store.json', json.dumps(dict(cfg, source=str(path), vocab=vocab, splits=splits, report=report)))
-
-# %% ../../nbs/18_data.store.ipynb #8eb7be96
-@contextmanager
-def _alone(out):
-    "Hold the lock of the store in `out`; another build there is waited for"
-    lock = FileLock(out/'.lock')
-    try: lock.acquire(timeout=0)
-    except Timeout:
-        print(f'another build is under way in {out}: this one goes on when that one ends', file=sys.stderr, flush=True)
-        lock.acquire()
-    except (OSError,NotImplementedError): pass         # no lock can be had here
-    try: yield
-    finally: lock.release()
 
 # %% ../../nbs/18_data.store.ipynb #2c86a5af
 def _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progress):
     "Make what is not there, and the tables"
     todo = {k:v for k,v in jobs.items() if not _have(out, k, v, cfg, verify)}
     if todo: (out/'store.json').unlink(missing_ok=True)
-    for f in out.glob('.*.part'):
-        if re.fullmatch(r'\.(store|report|train|val)\b.*\.\d+\.part', f.name): f.unlink(missing_ok=True)
-    _make_chunks(path, out, todo, cfg, workers or _cores(), progress)
+    for f in out.glob('.*.*.*'):
+        if re.fullmatch(r'\.\d+\.(store|report|train|val)\b.*', f.name): f.unlink(missing_ok=True)      # what a killed build has left
+    _make_chunks(path, out, todo, cfg, workers or num_cpus(), progress)
     _finish(out, path, jobs, cfg, vocab, report, max_bad)
     return Store(out)
 
@@ -448,7 +427,8 @@ def build_store(
     vocab,files,report = scan_images(path, links)
     jobs = {f'{s}-{k:05d}': o for s in _splits for k,o in enumerate(chunked(files[s], chunk))}
     out.mkdir(parents=True, exist_ok=True)
-    with _alone(out): return _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progress)
+    with lock(out/'store.json', told=f'another build is under way in {out}: this one goes on when that one ends'):
+        return _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progress)
 
 # %% ../../nbs/18_data.store.ipynb #6a338e25
 def _no_store(d):
@@ -498,9 +478,8 @@ class StoreSplit:
 @patch
 def __getitem__(self:StoreSplit, i):
     c,s = self._chunk[i],self._start[i]
-    m = self._maps.get(c)
-    if m is None: m = self._maps[c] = _mapped(self.files[c])
-    b = m[s:s+self._bytes[i]]
+    if c not in self._maps: self._maps[c] = _mapped(self.files[c])
+    b = self._maps[c][s:s+self._bytes[i]]
     if self.jpeg: return decode_jpeg(torch.from_numpy(b), ImageReadMode.RGB).permute(1,2,0).numpy()
     return b.reshape(*self.hw[i].tolist(), 3)
 
@@ -552,5 +531,5 @@ def luminet_store(
 ):
     "Decode every image of a folder once, into a store that training reads; go on where an earlier build stopped"
     with one_line_errors(path, out, interrupted='the same command goes on from the last finished chunk'):
-        st = build_store(path, out, size, quality, upright, max_bad, workers, verify, progress=sys.stdout.isatty(), links=links)
+        st = build_store(path, out, size, quality, upright, max_bad, workers, verify, sys.stdout.isatty(), links=links)
     print(f'{st.report}\n{st}')

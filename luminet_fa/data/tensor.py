@@ -9,7 +9,6 @@ __all__ = ['n_views', 'split_view', 'gather_views', 'TensorData', 'share', 'Shar
 # %% ../../nbs/19_data.tensor.ipynb #f40c8d98
 import numpy as np, pandas as pd, torch, torch.nn.functional as F
 from itertools import islice
-from contextlib import contextmanager
 from pathlib import Path
 from PIL import Image
 from fastcore.all import L, first, is_listy, merge, patch, store_attr
@@ -17,8 +16,8 @@ from torch import Tensor
 from fastai.data.all import TfmdDL, DataLoaders, CategoryMap, Category, TensorCategory, to_cpu
 from fastai.vision.core import TensorImage, TensorImageBW
 from fastai.losses import CrossEntropyLossFlat
-from ..core import InputError, on_cpu, own_device
-from .store import _open, to_8bit
+from ..core import InputError, on_cpu, own_device, pick
+from .store import _open, _replaced, to_8bit
 
 # %% ../../nbs/19_data.tensor.ipynb #1f5c19c1
 def n_views(
@@ -139,14 +138,11 @@ def from_items(self:TensorData,
 
 # %% ../../nbs/19_data.tensor.ipynb #e25e9909
 @patch
-@contextmanager
 def set_split_idx(self:TensorData,
     i:int, # 0: augment; 1: do not
 ):
     "A context in which the images are augmented or not, as `Learner.tta` asks for it"
-    old,self.split_idx = self.split_idx,i
-    try: yield self
-    finally: self.split_idx = old
+    return _replaced(self, 'split_idx', i)
 
 # %% ../../nbs/19_data.tensor.ipynb #c598771b
 @patch
@@ -171,6 +167,7 @@ def share(
 class SharedDL(TfmdDL):
     "A `TfmdDL` over a `TensorData` that follows a seed, and whose batches several processes can share"
     _own = ()
+    last_n,last_idxs = 0,None
     def __init__(self,
         dataset,             # a TensorData
         bs:int=64,           # images in a batch, >=1
@@ -188,7 +185,6 @@ class SharedDL(TfmdDL):
         if world>1 and self.shuffle and seed is None:
             raise InputError(f"{world} processes need a common seed, or each would see batches of its own")
         store_attr('seed,rank,world')
-        self.last_n,self.last_idxs = 0,None
         self.gen = None if seed is None else torch.Generator().manual_seed(seed)
         self.look = torch.Generator().manual_seed(self.rng.randint(0, 2**32-1) if seed is None else seed)
         self._n_inp,self._types = 1,{tuple:[_image_type(dataset.x), TensorCategory]}
@@ -203,14 +199,14 @@ def new(self:SharedDL,
     "A loader like this one, with some arguments changed"
     return TfmdDL.new(self, dataset, cls, **merge({k:getattr(self, k) for k in ('seed','rank','world',*self._own)}, kwargs))
 
-# %% ../../nbs/19_data.tensor.ipynb #43fea25b
+# %% ../../nbs/19_data.tensor.ipynb #44ba125d
 @patch
 def __getstate__(self:SharedDL):
-    return {k: v.get_state().numpy().tobytes() if isinstance(v, torch.Generator) else v for k,v in self.__dict__.items()}
+    return {k: v.get_state().numpy() if isinstance(v, torch.Generator) else v for k,v in self.__dict__.items()}
 
 @patch
 def __setstate__(self:SharedDL, state):
-    def made(v): return torch.Generator().set_state(torch.frombuffer(bytearray(v), dtype=torch.uint8)) if isinstance(v, bytes) else v
+    def made(v): return torch.Generator().set_state(torch.from_numpy(v)) if isinstance(v, np.ndarray) else v
     self.__dict__.update({k: made(v) for k,v in state.items()})
 
 # %% ../../nbs/19_data.tensor.ipynb #aa2fae9e
@@ -230,6 +226,7 @@ def shares(self:SharedDL,
 class TensorDL(SharedDL):
     "A `SharedDL` that cuts whole batches of views out of a `TensorData`, on its device"
     _own = 'pad','flip'
+    last_views = None
     def __init__(self,
         dataset,             # a TensorData
         bs:int=64,           # images in a batch, >=1
@@ -244,7 +241,7 @@ class TensorDL(SharedDL):
     ):
         super().__init__(dataset, bs, shuffle, drop_last, seed, rank, world, **kwargs)
         store_attr('pad,flip')
-        self.n_views,self.last_views = n_views(pad, flip),None
+        self.n_views = n_views(pad, flip)
 
 # %% ../../nbs/19_data.tensor.ipynb #58f81995
 @patch
@@ -297,9 +294,14 @@ def _laid_out(o, x):
     return o.expand(1,*x.shape[1:]).contiguous(memory_format=torch.channels_last)
 
 # %% ../../nbs/19_data.tensor.ipynb #f3d32930
-def _indices(samps, n):
-    "The first `n` of `samps`, a tensor or anything to iterate over, as int64"
-    return (samps if isinstance(samps, Tensor) else torch.tensor([*map(int, islice(samps, n))])).long()
+@patch
+def begin(self:SharedDL,
+    samps, # indices of one epoch: a tensor, or anything to iterate over
+)->Tensor: # int64, where the images are
+    "Move the data set to the loader's device, and say which images an epoch has"
+    ds = self.dataset
+    ds.to(self.device or ds.mean.device)
+    return (samps if isinstance(samps, Tensor) else torch.tensor([*map(int, islice(samps, self.n))])).long().to(ds.x.device)
 
 # %% ../../nbs/19_data.tensor.ipynb #19fb12b1
 @patch
@@ -307,9 +309,8 @@ def create_batches(self:TensorDL,
     samps, # indices of one epoch: a tensor, or anything to iterate over
 ):
     "Yield the batches of one epoch; `last_idxs` and `last_views` say what the newest one holds"
-    x = self.dataset.to(self.device or self.dataset.x.device).x
-    idxs = _indices(samps, self.n).to(x.device)
-    views,aug = self.get_views(len(idxs)).to(x.device),self.augments()
+    idxs = self.begin(samps)
+    views,aug = self.get_views(len(idxs)).to(idxs.device),self.augments()
     for lo,hi in self.shares(len(idxs)):
         self.last_idxs,self.last_views = idxs[lo:hi],views[lo:hi]
         yield self.view_batch(self.last_idxs, self.last_views if aug else None)
@@ -332,9 +333,7 @@ def _no_batch(n, bs):
 @patch
 def one_batch(self:SharedDL)->tuple: # as `view_batch`
     "A batch to look at, which leaves the training generator alone"
-    old,self.gen = self.gen,self.look
-    try: return first(iter(self))
-    finally: self.gen = old
+    with _replaced(self, 'gen', self.look): return first(self)
 
 # %% ../../nbs/19_data.tensor.ipynb #185efb92
 @patch
@@ -385,18 +384,14 @@ class TensorDataLoaders(DataLoaders):
 def _labels(y, vocab):
     "Labels as int64: indices, or names that are looked up"
     if not isinstance(y, Tensor):
-        y = [vocab.o2i.get(o, o) if isinstance(o, str) else on_cpu(o) for o in y]
-        bad = first(o for o in y if isinstance(o, str))
-        if bad is not None: raise InputError(f"label {bad!r} is not one of the {len(vocab)} classes {list(vocab)[:5]}...")
-        y = torch.as_tensor(np.array(y))
+        y = torch.as_tensor(np.array([pick(vocab.o2i, o, 'class') if isinstance(o, str) else on_cpu(o) for o in y]))
     return _check_labels(y, len(vocab))
 
 # %% ../../nbs/19_data.tensor.ipynb #9c1c77ea
 def _check_labels(y, c, name='y'):
     if y.is_floating_point() or y.dtype==torch.bool: raise InputError(f"{name} must be integer class indices, got {y.dtype}")
     y = y.long()
-    lo,hi = map(int, y.aminmax()) if len(y) else (0,0)
-    if lo<0 or hi>=c: raise InputError(f"{name} holds labels {lo}..{hi}, but {c} classes have labels 0..{c-1}")
+    if ((y<0)|(y>=c)).any(): raise InputError(f"{name} holds labels {y.min()}..{y.max()}, but {c} classes have labels 0..{c-1}")
     return y
 
 # %% ../../nbs/19_data.tensor.ipynb #94d7cb45
@@ -462,13 +457,12 @@ def _check_images(x, y, c, name):
 def _check_dls(x, y, xv, pad, vocab, mean, std):
     "What must hold between the arguments of `tensor_dls`"
     if len(vocab)<2: raise InputError(f"classification needs at least two classes, got {len(vocab)}: {vocab}")
-    if len(set(vocab))<len(vocab): raise InputError(f"class names must differ, got one twice in {vocab}")
+    if len(set(vocab))<len(vocab): raise InputError(f"class names must differ, got {vocab}")
     if len(y.unique())<2: raise InputError(f"all training labels are {int(y[0])}: fewer than two classes in the data")
-    s,sv = tuple(x.shape[1:]),tuple(xv.shape[1:])
-    if s!=sv: raise InputError(f"training images are {s}, validation images {sv}")
-    for n,o in dict(mean=mean, std=std).items():
-        if len(o)!=s[0]: raise InputError(f"{n} has {len(o)} values for {s[0]} channels: {tuple(o)}")
-    if not min(std)>0: raise InputError(f"std must be positive, got {tuple(std)}")
+    s,n,m = tuple(x.shape[1:]),len(mean),len(std)
+    if s!=xv.shape[1:]: raise InputError(f"training images are {s}, validation images {tuple(xv.shape[1:])}")
+    if {n,m}!={s[0]}: raise InputError(f"mean has {n} and std {m} values for {s[0]} channels")
+    if not min(std)>0: raise InputError(f"std must be positive, got {std}")
     if pad<0: raise InputError(f"pad must be 0 or more pixels, got {pad}")
 
 # %% ../../nbs/19_data.tensor.ipynb #01244929
@@ -498,8 +492,7 @@ def tensor_dls(
     drop_last:bool=True,  # leave out the incomplete last training batch?
 )->TensorDataLoaders:     # `train` augmented and shuffled, `valid` neither and complete
     "`DataLoaders` that keep their images as one uint8 tensor on the device"
-    vocab = list(vocab)
-    mean,std = list(mean),list(std)
+    vocab,mean,std = map(list, (vocab,mean,std))
     x,y = _check_images(x_train, y_train, len(vocab), 'train')
     xv,yv = _check_images(x_valid, y_valid, len(vocab), 'valid')
     _check_dls(x, y, xv, pad, vocab, mean, std)
