@@ -12,7 +12,6 @@ from teacher import noise_cache
 PAIR = 'resnet32-resnet8'
 
 def rows(a):
-    "A row for each way"
     (T, S), bs, batches, n = networks(PAIR)[0], (a.bs or [64])[0], 2 if a.quick else 40, a.n or 9
     teacher = T().eval().to(a.device)
     vc, dls = noise_cache(teacher, bs, a.device)
@@ -24,7 +23,3 @@ def rows(a):
         for k, s in t.items():
             yield dict(device=a.device, pair=PAIR, bs=bs, dtype=dt, batches=batches, n=n, way=k, ms=round(s*1e3/batches, 3),
                        img_s=round(bs*batches/s), x_student=round(s/t['student'], 3))
-
-def wanted(rows):
-    for r in rows:
-        if r['way'] == 'cached': yield f"step with the view cache / student alone, {r['dtype']}", r['x_student'], 'at most', 1.1

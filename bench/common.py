@@ -8,11 +8,12 @@ from luminet_fa.run.ledger import hardware, source_commit, utc_now
 def machine_info():
     """The columns every row of a bench file starts with. Where a GPU takes products of float32 numbers in TF32, one more, float32, says so.
     malloc is 'kept' where glibc was told not to give freed memory back (MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ are set)."""
-    gpu, kept = torch.cuda.is_available(), {'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'} <= set(os.environ)
+    kept = {'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'} <= set(os.environ)
+    tf32 = dict(float32='tf32') if torch.cuda.is_available() and uses_tf32('cuda') else {}
     return dict(date=utc_now()[:10], commit=source_commit(), cpu=hardware('cpu').rpartition(', ')[0],
                 cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
-                gpu=hardware('cuda') if gpu else 'none', python=platform.python_version(), torch=torch.__version__,
-                threads=torch.get_num_threads(), malloc='kept' if kept else '', **(dict(float32='tf32') if gpu and uses_tf32('cuda') else {}))
+                gpu=hardware('cuda') if torch.cuda.is_available() else 'none', python=platform.python_version(), torch=torch.__version__,
+                threads=torch.get_num_threads(), malloc='kept' if kept else '', **tf32)
 
 def sync():
     if torch.cuda.is_available(): torch.cuda.synchronize()

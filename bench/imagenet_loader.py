@@ -1,16 +1,14 @@
 """ImageNet: images per second and core, one thread, in CPU time. A part of bench/run.py, which measures it only where it is named.
 
     python bench/run.py imagenet_loader --save                  # made-up JPEG files of 500x375
-    python bench/run.py imagenet_loader --path DIR --size 64    # class folders train/ and val/, for example ImageNet itself, of small images
+    python bench/run.py imagenet_loader --path DIR --size 64    # class folders train/ and val/, for example ImageNet itself
 
 Whole loaders, from the files or the store to a normalised training batch, in epochs over the same `--images` files:
 fastai:      item transforms as users write them: RandomResizedCrop and FlipItem on PIL images, Normalize on the batch.
 torchvision: decode_jpeg to a tensor, v2.RandomResizedCrop, RandomHorizontalFlip, ToDtype and Normalize for each image.
-store:       `imagenet_dls` on a store of bare pixels, the package's loader.
-store_jpeg:  `imagenet_dls` on a store of JPEGs of quality 95.
+store:       `imagenet_dls` on a store of bare pixels, the package's loader. store_jpeg: on a store of JPEGs of quality 95.
 Ways to crop and resize a batch that the store has, without flip and normalisation, all with the same boxes:
-kernel:      torch's antialiased uint8 kernel for each crop (what `store` does).
-pillow:      Pillow's resize with a box for each crop.
+kernel:      torch's antialiased uint8 kernel for each crop (what `store` does). pillow: Pillow's resize with a box for each crop.
 matmul:      the same filter for the whole batch as two matrix products, which a GPU could do as well.
 grid_sample: F.grid_sample for the whole batch on squares; not antialiased.
 roi_align:   torchvision.ops.roi_align for the whole batch on squares, four samples for each pixel.
@@ -31,31 +29,29 @@ from torchvision.transforms.v2 import functional as TF
 from luminet_fa.data.imagenet import N_RAND, crop_boxes, resized_crop
 from common import epoch, time_side_by_side
 
-def made_up(d, n_train, n_val=8, classes=8):
+def made_up(folder, n):
     "JPEG files of 500x375 in class folders: parts of two photographs that come with scikit-learn"
     photos, rng = [Image.fromarray(o) for o in load_sample_images().images], np.random.default_rng(0)
-    for s, n in (('train', n_train), ('val', n_val)):
-        for i in range(n):
-            p = d/s/f'class{i % classes}'; p.mkdir(parents=True, exist_ok=True)
-            w = int(rng.integers(400, 560)); h = w*3//4
-            x, y = int(rng.integers(0, 640 - w)), int(rng.integers(0, 427 - h))
-            photos[i % 2].crop((x, y, x + w, y + h)).resize((500, 375), Image.BICUBIC).save(p/f'{i:05d}.JPEG', quality=95)
+    for i in range(n):
+        p = folder/f'class{i % 8}'; p.mkdir(parents=True, exist_ok=True)
+        w = int(rng.integers(400, 560)); h = w*3//4
+        x, y = int(rng.integers(0, 640 - w)), int(rng.integers(0, 427 - h))
+        photos[i % 2].crop((x, y, x + w, y + h)).resize((500, 375), Image.BICUBIC).save(p/f'{i:05d}.JPEG', quality=95)
 
-def some(src, d, n_train, n_val=8):
-    "A part of the class folders `src`, taken evenly, copied to `d`; of val only classes that train has there"
-    for s, n in (('train', n_train), ('val', n_val)):
-        files = [p.relative_to(src) for p in sorted((src/s).rglob('*')) if p.suffix.lower() in ('.jpeg', '.jpg')]
-        if not files: sys.exit(f'error: no JPEG files in {src/s}')
-        if s == 'val': files = [p for p in files if (d/'train'/p.parts[1]).is_dir()]
-        for i in np.linspace(0, len(files) - 1, min(n, len(files))).astype(int):
-            (d/files[i]).parent.mkdir(parents=True, exist_ok=True); shutil.copy(src/files[i], d/files[i])
+def some(src, folder, n):
+    "A part of the class folders `src`, taken evenly, copied to `folder`; of val only classes that train has there"
+    files, train = [p.relative_to(src) for p in sorted(src.rglob('*')) if p.suffix.lower() in ('.jpeg', '.jpg')], folder.parent/'train'
+    if not files: sys.exit(f'error: no JPEG files in {src}')
+    if train.is_dir(): files = [p for p in files if (train/p.parts[0]).is_dir()]
+    for i in np.linspace(0, len(files) - 1, min(n, len(files))).astype(int):
+        (folder/files[i]).parent.mkdir(parents=True, exist_ok=True); shutil.copy(src/files[i], folder/files[i])
 
 def loaders(folder, files, stores, bs, size):
     "The loaders by name, after checking that their batches agree"
     block = DataBlock((ImageBlock, CategoryBlock), get_y=parent_label, splitter=IndexSplitter([]),
                       item_tfms=[RandomResizedCrop(size, min_scale=.08), FlipItem()], batch_tfms=Normalize.from_stats(*imagenet_stats))
-    tfm = T.Compose([T.RandomResizedCrop(size, antialias=True), T.RandomHorizontalFlip(), T.ToDtype(torch.float32, scale=True),
-                     T.Normalize(*imagenet_stats)])
+    norm = T.ToDtype(torch.float32, scale=True), T.Normalize(*imagenet_stats)
+    tfm = T.Compose([T.RandomResizedCrop(size, antialias=True), T.RandomHorizontalFlip(), *norm])
     decoded = ImageFolder(folder, tfm, loader=lambda f: decode_jpeg(read_file(f), ImageReadMode.RGB))
     dls = dict(fastai=block.dataloaders(files, bs=bs, num_workers=0, device='cpu').train,
                torchvision=torch.utils.data.DataLoader(decoded, bs, shuffle=True, drop_last=True))
@@ -66,10 +62,7 @@ def loaders(folder, files, stores, bs, size):
         assert x.shape == ref.shape and x.dtype == torch.float32 and abs(x.mean() - ref.mean()) < .5, f'{k} gives other batches'
     return dls
 
-# ---------------------------------------------------------------- ways to crop and resize
-
 def kernel(src, boxes, size): return torch.cat([resized_crop(a, b, size) for a, b in zip(src, boxes.tolist())])
-
 def pillow(src, boxes, size):
     def one(a, t, l, h, w): return np.asarray(Image.fromarray(a).resize((size, size), Image.BILINEAR, box=(l, t, l + w, t + h)))
     return torch.from_numpy(np.stack([one(a, *b) for a, b in zip(src, boxes.tolist())])).permute(0, 3, 1, 2)
@@ -111,10 +104,8 @@ def crops(tr, bs, side, size):
     return {f.__name__: partial(f, *o, size) for f, o in ways.items()}, ref
 
 def measure(a, tmp):
-    "Rows of the loaders, then of the crops; files and stores lie in `tmp`"
     bs, n, side, files = (a.bs or [32])[0], a.n or 5, a.resize or round(a.size*8/7), tmp/'files'
-    if a.path: some(Path(a.path), files, a.images)
-    else: made_up(files, a.images)
+    for s, k in (('train', a.images), ('val', 8)): some(Path(a.path)/s, files/s, k) if a.path else made_up(files/s, k)
     paths = sorted(p for p in (files/'train').rglob('*') if p.is_file())
     common = dict(size=a.size, store=side, bs=bs, images=len(paths), data=Path(a.path).name if a.path else 'made up', n=n, threads=1)
     t0 = time.process_time()
@@ -134,10 +125,5 @@ def measure(a, tmp):
         yield dict(what='crop', name=k, img_s=round(len(ref)/s), diff=round((ways[k]().float() - ref).abs().mean().item(), 2), **common)
 
 def rows(a):
-    "A row for each loader and each way to crop"
     torch.set_num_threads(1); torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as tmp: yield from measure(a, Path(tmp))
-
-def wanted(rows):
-    for r in rows:
-        if r['name'] == 'store': yield f"ImageNet's loader, {r['size']} px: ours / fastai", r['x_fastai'], 'at least', 2

@@ -1,18 +1,18 @@
 """ImageNet: what a training step and its parts cost. A part of bench/run.py, which measures it only where it is named.
 
-    python bench/run.py imagenet_step --dtype bf16 --bs 256 1024             # on random pixels
-    python bench/run.py imagenet_step --dtype bf16 --bs 256 --store STORE    # and with batches of a store made by luminet_store
-    python bench/run.py imagenet_step --dtype bf16 --bs 256 --compile        # and with student and teacher compiled
+    python bench/run.py imagenet_step --dtype bf16 --bs 256 1024                       # on random pixels
+    python bench/run.py imagenet_step --dtype bf16 --bs 256 --compile --store STORE    # and compiled, and with batches of a store
 
 All with the same images, channels last, in the middle of a fit; of `--pairs` those of ImageNet's networks.
 teacher: its forward pass, frozen and without gradients.      student: forward, cross-entropy, backward, SGD; no teacher.
-step:    a `Learner` with `LumiNetCallback` after `to_fast`.  compiled: with both networks through torch.compile, whose time is printed apart.
+step:    a `Learner` with `LumiNetCallback` after `to_fast`.  compiled: with both networks compiled, whose time is printed apart.
 loader:  a batch of the store, cropped, flipped, normalised, on the device.
 step+loader: both, as in a fit, so that the loader's threads may work ahead.
 `gflop` is what an image costs, counted by torch, two for each multiplication with its addition. `bound_img_s` is the largest matrix product
 of this device, timed in the same process and type, divided by it: nothing faster can be had, and `share` is the part reached.
 """
 from luminet_fa.all import *
+import itertools, time
 from torch.utils.flop_counter import FlopCounterMode
 from common import batches, peak_flops, time_side_by_side
 from step import batch, in_learner, luminet, networks
@@ -47,19 +47,12 @@ def ways(a, names, bs, bf16):
         t0 = time.perf_counter(); fns['compiled'](); print(f'  compiling took {time.perf_counter() - t0:.0f} s')
     return fns, cost
 
-def measure(a, pair, bs, dtype):
-    "A row for each way"
-    top = peak_flops(a.device, torch.bfloat16 if dtype == 'bf16' else torch.float32)
-    fns, cost = ways(a, pair.split('-'), bs, dtype == 'bf16')
-    n = a.n or 9
-    t = time_side_by_side(fns, n=n, warmup=2)
-    for k, s in t.items():
-        row = dict(what='step', name=k, pair=pair, bs=bs, size=a.size, dtype=dtype, n=n, ms=round(s*1e3, 2), img_s=round(bs/s, 1))
-        if g := cost.get(k, 0)/bs: row |= dict(gflop=round(g/1e9, 3), bound_img_s=round(top/g, 1), share=round(g*bs/s/top, 3))
-        yield dict(row, device=a.device)
-
 def rows(a):
-    "A row for each pair, batch size, type and way"
-    for pair in a.pairs:
-        for bs in (a.bs or [32]) if networks(pair)[1] != 32 else ():
-            for dt in a.dtype or ['float32']: yield from measure(a, pair, bs, dt)
+    pairs, n = [p for p in a.pairs if networks(p)[1] != 32], a.n or 9
+    for pair, bs, dt in itertools.product(pairs, a.bs or [32], a.dtype or ['float32']):
+        top = peak_flops(a.device, torch.bfloat16 if dt == 'bf16' else torch.float32)
+        fns, cost = ways(a, pair.split('-'), bs, dt == 'bf16')
+        for k, s in time_side_by_side(fns, n=n, warmup=2).items():
+            row = dict(what='step', name=k, pair=pair, bs=bs, size=a.size, dtype=dt, n=n, ms=round(s*1e3, 2), img_s=round(bs/s, 1))
+            if g := cost.get(k, 0)/bs: row |= dict(gflop=round(g/1e9, 3), bound_img_s=round(top/g, 1), share=round(g*bs/s/top, 3))
+            yield dict(row, device=a.device)

@@ -1,12 +1,11 @@
 """What fastai's loop costs over a hand-written one with the same optimisations, and where it goes. A part of bench/run.py.
 
 Each way takes the next batch of one loader in turn, with a one-cycle schedule; loader and teacher are the same for all.
-
 bare:  a hand-written loop: folded teacher, channels last, fused SGD, torch's OneCycleLR.
 fast:  `Learner.to_fast` with `LumiNetCallback`.          fast+bar: with fastai's progress bar, written to nowhere.
 stock: the same teacher, layout and optimiser in fastai's own loop.
-over_pct is this way / bare - 1 in percent, the median over the rounds of one batch each.
-
+over_pct is this way / bare - 1 in percent, the median over the rounds of one batch each. Wanted of fast: at most 5 for the smaller pair and
+1 for the larger, and at most 3 points more with a bar.
 `parts` takes networks of a few hundred weights, so that nothing but the loop is left, and switches one thing on after the other; `profile`
 adds up what Python's profiler finds in the fast loop there, by source file.
 """
@@ -17,12 +16,8 @@ from luminet_fa.speed import BFloat16, FastEvents, LossOnDevice
 from common import batches, image_dls, made_up, sync, time_side_by_side
 from step import bare_loop, in_a_fit, learner, middle_of_fit, networks, quiet, sgd
 
-PAIRS = {'resnet32-resnet8': (200, 5), 'resnet32x4-resnet8x4': (45, 1)}      # timed calls, and what the loop may cost, %
-
-@contextlib.contextmanager
-def unseen():
-    "What is printed goes nowhere"
-    with open(os.devnull, 'w') as o, contextlib.redirect_stdout(o): yield
+PAIRS = {'resnet32-resnet8': 200, 'resnet32x4-resnet8x4': 45}        # timed calls
+NOWHERE = open(os.devnull, 'w')
 
 class Clock(Callback):
     "Seconds of the training part; the validation part is left out"
@@ -35,7 +30,7 @@ def in_fit(learn):
     "A function that fits one epoch by one cycle, and returns the seconds of its training part"
     clock = Clock(); quiet(learn).add_cb(clock)
     def f():
-        with unseen(): learn.fit_one_cycle(1, .05)
+        with contextlib.redirect_stdout(NOWHERE): learn.fit_one_cycle(1, .05)
         return clock.s
     return f
 
@@ -52,15 +47,13 @@ def whole(pair, bs, n, device, dtype):
     sched = torch.optim.lr_scheduler.OneCycleLR(bare.opt, .05, total_steps=10**5, cycle_momentum=False)
     def by_hand(b): bare(b); sched.step()
     ways = dict(bare=by_hand, stock=fai(ChannelsLast(), *[BFloat16()]*fast['bf16'], fast=False), fast=fai(**fast))
-    with unseen():
+    with contextlib.redirect_stdout(NOWHERE):
         ways['fast+bar'] = fai(bar=True, **fast)
         t = time_side_by_side({k: (lambda f=f: f(next(it))) for k, f in ways.items()}, n=n, warmup=3, raw=True)
-    for k in ways:
-        over = statistics.median(x/y - 1 for x, y in zip(t[k], t['bare']))
+    for k, s in t.items():
+        over = statistics.median(x/y - 1 for x, y in zip(s, t['bare']))
         yield dict(device=device, what='learner', pair=pair, bs=bs, dtype=dtype, n=n, way=k,
-                   ms=round(statistics.median(t[k])*1e3, 3), over_pct=round(100*over, 2))
-
-# ---------------------------------------------------------------- the loop by itself
+                   ms=round(statistics.median(s)*1e3, 3), over_pct=round(100*over, 2))
 
 class OneBatch:
     "A loader that gives the same batch `n` times"
@@ -75,14 +68,11 @@ class Tiny:
         torch.manual_seed(0)
         self.device, b = device, (torch.randn(16, 8, device=device), torch.randint(0, 5, (16,), device=device))
         self.dl, self.teacher = OneBatch(b, 200), self.net()
-
     def net(self): return nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 5)).to(self.device)
-
     def fit(self, *cbs, fused=True, distil=True):
         "An epoch of fastai's"
         cbs, opt = [LumiNetCallback(self.teacher)]*distil + [*cbs], partial(opt_func('sgd', 5e-4), fused=fused)
         return in_fit(Learner(DataLoaders(self.dl, self.dl), self.net(), F.cross_entropy, opt_func=opt, wd_bn_bias=True, cbs=cbs))
-
     def bare(self, distil=True):
         "An epoch by hand"
         m, t = self.net().train(), in_a_fit(self.teacher)
@@ -118,15 +108,8 @@ def profile(tiny):
     for k, s in by.most_common(14): yield dict(device=tiny.device, what='profile', way=k, us=round(s/len(tiny.dl)*1e6, 1), n=1)
 
 def rows(a):
-    "The loop by itself, then that of two pairs"
     yield from parts(Tiny(a.device), a.n or 15)
     yield from profile(Tiny(a.device))
-    for pair, (n, _) in PAIRS.items():
+    for pair, n in PAIRS.items():
         for dt in (a.dtype or ['float32', 'bf16']) if pair in a.pairs else ():
             yield from whole(pair, (a.bs or [64])[0], a.n or n, a.device, dt)
-
-def wanted(rows):
-    over = {(r['pair'], r['dtype'], r['way']): r['over_pct'] for r in rows if r['what'] == 'learner'}
-    for (pair, dt, way), v in over.items():
-        if way == 'fast': yield f'loop {pair}, {dt}: over the bare loop, %', v, 'at most', PAIRS[pair][1]
-        if way == 'fast+bar': yield '     with a progress bar: further points', v - over[pair, dt, 'fast'], 'at most', 3

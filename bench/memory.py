@@ -16,8 +16,8 @@ def measure(pair, bs, device, dtype, size=None):
     size, t = size or own, T()
     def peak(teacher):
         def f():
-            cbs = [] if teacher is None else [luminet(teacher())]
-            step = in_learner(S().to(device), batch(bs, size, device), *cbs, bf16=dtype == 'bf16')
+            b, student = batch(bs, size, device), S().to(device)
+            step = in_learner(student, b, *([luminet(teacher())] if teacher else []), bf16=dtype == 'bf16')
             for _ in range(3): step()
         return peak_mb(f, device)
     with tempfile.TemporaryDirectory() as d:
@@ -29,12 +29,6 @@ def measure(pair, bs, device, dtype, size=None):
                 ours_mb=round(ours, 1), held_mb=round(held, 1), ratio=round(ours/(alone+w), 3))
 
 def rows(a):
-    "A row for each pair and type, and two at 224 pixels"
     for pair in a.pairs:
         for dt in a.dtype or ['float32', 'bf16']: yield measure(pair, (a.bs or [64])[0], a.device, dt)
     for bs in () if a.quick else (16, 32): yield measure('resnet34-resnet18', bs, a.device, 'bf16', size=224)
-
-def wanted(rows):
-    for r in rows:
-        what = f"memory {r['pair']}, {r['bs']} of {r['size']} px, {r['dtype']}: ours / (student + teacher's weights)"
-        yield what, r['ratio'], 'at most', 1.1

@@ -3,6 +3,5 @@ import torch
 from common import peak_flops
 
 def rows(a):
-    "A row for each type"
     for k, dt in dict(float32=torch.float32, bf16=torch.bfloat16).items():
         yield dict(device=a.device, dtype=k, gflop_s=round(peak_flops(a.device, dt, a.n or 15)/1e9))

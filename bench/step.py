@@ -1,4 +1,4 @@
-"""One whole training step with a teacher, way by way. A part of bench/run.py, which says how to call it.
+"""One whole training step with a teacher, way by way. A part of bench/run.py.
 
 reference: a loop of one's own in float32, contiguous tensors, frozen teacher, the loss written out, torch's SGD.
 fasterai:  fastai with fasterai's KnowledgeDistillationCallback and its SoftTarget loss (KD), in float32: gradients flow into the teacher.
@@ -11,12 +11,11 @@ student:   the loop of `bf16` without a teacher: what no distillation that train
 ratio is reference / this way: above 1, this way is faster.
 """
 from luminet_fa.all import *
+import itertools
 from importlib.util import find_spec
 from types import SimpleNamespace
 from common import time_side_by_side
 from loss import written_out
-
-N = {64: 9, 256: 5, 1024: 3}            # timed steps by batch size
 
 def networks(pair):
     "Functions that make the teacher and the student of 'teacher-student', and the size of their images"
@@ -28,16 +27,14 @@ def batch(bs, size, device, classes=100):
     torch.manual_seed(0)
     return torch.randn(bs, 3, size, size, device=device), torch.randint(0, classes, (bs,), device=device)
 
-def luminet(teacher, **kw): return LumiNetCallback(teacher, ce_w=2., **kw)
-
 def in_a_fit(network, speed='fold'):
     "A function of a batch that asks `network` as a fit after `to_fast` does"
     t = Teacher(network, speed=speed)
     t.begin_fit(SimpleNamespace(channels_last=True))
     return lambda *xb: t.on_batch(None, *xb)
 
+def luminet(teacher, **kw): return LumiNetCallback(teacher, ce_w=2., **kw)
 def sgd(params, **kw): return torch.optim.SGD(params, lr=.05, momentum=.9, weight_decay=5e-4, **kw)
-
 def quiet(learn): learn.logger = noop; return learn.remove_cb(ProgressCallback)
 
 def learner(dls, student, *cbs, fast=True, bf16=False, channels_last=None, fused=True):
@@ -106,19 +103,9 @@ def ways(pair, bs, device, only=None):
     return {k: f() for k, f in make.items() if not only or k in only}
 
 def rows(a):
-    "A row for each pair, batch size and way"
-    for pair in a.pairs:
-        for bs in a.bs or N:
-            n = a.n or N.get(bs, 5)
-            t = time_side_by_side(ways(pair, bs, a.device, a.ways), n=n, warmup=2 if bs < 1000 else 1)
-            for k, s in t.items():
-                row = dict(device=a.device, pair=pair, size=networks(pair)[1], bs=bs, n=n, way=k, ms=round(s*1e3, 2), img_s=round(bs/s))
-                yield row | (dict(ratio=round(t['reference']/s, 2)) if 'reference' in t else {})
-
-def wanted(rows):
-    pair = 'resnet32x4-resnet8x4'
-    ways = {r['way']: r for r in rows if r['pair'] == pair and r['bs'] == 64}
-    for k, dt, least in (('fast', 'float32', 1.3), ('bf16', 'bfloat16', 2.4)):
-        if 'ratio' in ways.get(k, {}): yield f'step {pair}, 64: reference / ours, {dt}', ways[k]['ratio'], 'at least', least
-    if {'fast', 'fasterai'} <= set(ways):
-        yield f'step {pair}, 64: fasterai / ours, float32', ways['fasterai']['ms']/ways['fast']['ms'], 'at least', 2.2
+    for pair, bs in itertools.product(a.pairs, a.bs or [64, 256, 1024]):
+        n = a.n or {64: 9, 1024: 3}.get(bs, 5)
+        t = time_side_by_side(ways(pair, bs, a.device, a.ways), n=n, warmup=2 if bs < 1000 else 1)
+        for k, s in t.items():
+            row = dict(device=a.device, pair=pair, size=networks(pair)[1], bs=bs, n=n, way=k, ms=round(s*1e3, 2), img_s=round(bs/s))
+            yield row | (dict(ratio=round(t['reference']/s, 2)) if 'reference' in t else {})

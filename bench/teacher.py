@@ -31,7 +31,6 @@ def ways(m, x):
     return {(k, dt): ask(in_a_fit(*o), dt == 'bf16') for dt in ('float32', 'bf16') for k, o in nets.items()}
 
 def rows(a):
-    "A row for each way"
     bs, n = (a.bs or [64])[0], a.n or 9
     for pair in a.pairs:
         (T, _), size = networks(pair)

@@ -13,7 +13,6 @@ and keeps what the page draws: reliability bins, correlations between the classe
 """
 import argparse, io, json, sys, warnings
 from pathlib import Path
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
 warnings.filterwarnings('always', message='.*could not be written')
@@ -77,7 +76,7 @@ def run_fits(a):
     names = a.fits or list(todo)
     for n in names: pick(todo, n, 'fit')
     said = command(a, 'recipe', 'epochs', 'holdout', 'seed', 'images', 'dtype', cache=a.cache and 'FOLDER')
-    tables = [Path(a.out)/'fits.csv'] + ([Path(a.save)/f'{base.data}-analysis.csv'] if a.save else [])
+    tables = [Path(a.out)/'fits.csv', *([Path(a.save)/f'{base.data}-analysis.csv'] if a.save else [])]
     for f in tables: table_text(f, missing=True)                     # what cannot be read is told of before anything is trained
     opts = {k: getattr(a, k) for k in 'path device dtype cache holdout images'.split()} | dict(verbose=0, bars=False)
     for i, n in enumerate(names):
@@ -92,8 +91,7 @@ def run_students(a):
     from sklearn.manifold import TSNE
     r = get_recipe(a.recipe)
     dls, root = make_dls(r, a.path, device=a.device), Path(a.run)/r.name.replace('/', '-')
-    files = {m: a.teacher if m == 'teacher' else root/f'{m}-s{a.seed}.safetensors' for m in distill_methods}
-    files = {m: f for m, f in files.items() if Path(f).exists()}
+    files = {m: f for m in distill_methods if (f := Path(a.teacher) if m == 'teacher' else root/f'{m}-s{a.seed}.safetensors').exists()}
     shown, out = torch.arange(0, dls.c, dls.c//10), {}
     for m, f in files.items():
         net = load_teacher(f, arch=make_model(r.teacher if m == 'teacher' else r.student, dls.c), device=dls.device)
@@ -102,10 +100,10 @@ def run_students(a):
         _, conf, acc, n = reliability_bins(z, y)
         xy = TSNE(random_state=0, init='pca', perplexity=min(30, (k.sum().item()-1)//3)).fit_transform(feat[k].numpy())
         top1 = (z.argmax(1) == y).float().mean().item()*100
-        new = dict(conf=conf.numpy().astype('f4'), acc=acc.numpy().astype('f4'), n=n.numpy().astype('i4'), xy=xy.astype('f2'),
-                   corr=class_correlation(z).numpy().astype('f2'), y=y[k].numpy().astype('u1'), top1=np.float32(top1))
-        out |= {f'{m}_{k}': v for k, v in new.items()}
         print(f'{m:8} {top1:.2f} %', flush=True)
+        new = dict(conf=(conf, 'f4'), acc=(acc, 'f4'), n=(n, 'i4'), corr=(class_correlation(z), 'f2'), xy=(xy, 'f2'), y=(y[k], 'u1'),
+                   top1=(top1, 'f4'))
+        out |= {f'{m}_{k}': np.asarray(v).astype(t) for k, (v, t) in new.items()}
     meta = dict(recipe=r.name, seed=a.seed, networks=list(files), classes=[str(dls.vocab[i]) for i in shown.tolist()], n=len(y),
                 date=utc_now(), commit=source_commit(), hardware=hardware(dls.device), command=command(a, 'recipe', 'seed', run='FOLDER'))
     buf = io.BytesIO(); np.savez_compressed(buf, meta=np.array(json.dumps(meta)), **out)
@@ -121,8 +119,7 @@ def main():
     for k, v in dict(path='', out='runs/analysis', holdout=100, images=0, cache='', device='', dtype='float32').items():
         p.add_argument(f'--{k}', type=type(v), default=None if v == '' else v, help=docments(RunOptions)[k].split(' (default')[0])
     p.add_argument('--save', help='folder of the tracked tables')
-    p.add_argument('--epochs', type=int, default=3)
-    p.add_argument('--seed', type=int, default=0)
+    for k, v in dict(epochs=3, seed=0).items(): p.add_argument(f'--{k}', type=int, default=v)
     p.add_argument('--fits', nargs='+', help='some of the fits')
     p.add_argument('--run', default='runs', help='students: the --out of luminet_distill')
     p.add_argument('--list', action='store_true', help='say which fits there are and which are done, and stop')

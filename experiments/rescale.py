@@ -9,10 +9,8 @@ test set, in float32. A row per student.
 """
 import argparse, sys, warnings
 from pathlib import Path
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
-import pandas as pd, torch
 from luminet_fa.all import *
 from luminet_fa.run.ledger import append_row, hardware, source_commit, utc_now
 
@@ -24,14 +22,13 @@ def figures(model, dls):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    p.add_argument('--path', required=True, help='folder of CIFAR-100')
+    for k in ('path', 'device'): p.add_argument(f'--{k}', help=docments(RunOptions)[k].split(' (default')[0])
     p.add_argument('--teacher', required=True, help="file of the teacher's weights")
     p.add_argument('--recipe', default='cifar100/resnet32-resnet8')
     p.add_argument('--run', default='runs', help='the --out of luminet_distill')
     p.add_argument('--seeds', type=int, nargs='+', default=[0])
     p.add_argument('--methods', nargs='+', default=['luminet', 'kd'])
     p.add_argument('--save', help='folder of the tracked tables')
-    p.add_argument('--device')
     a = p.parse_args()
     r, root = get_recipe(a.recipe), Path(a.run)/a.recipe.replace('/', '-')
     dls = make_dls(r, a.path, device=a.device)
@@ -39,7 +36,7 @@ def main():
     ledger, t = read_ledger(Path(a.run)/'results.csv').query('recipe==@r.name'), network(a.teacher, r.teacher)
     teacher, of_teacher = Teacher(t), figures(t, dls)
     print('teacher', of_teacher)
-    said = f"python experiments/rescale.py --path DIR --teacher {a.teacher if a.teacher.startswith('weights/') else 'FILE'} --recipe {r.name}"
+    said = f"python experiments/rescale.py --path DIR --teacher {a.teacher if a.teacher.startswith('weights/') else 'FILE'}"
     for seed, m in [(s, m) for s in a.seeds for m in a.methods]:
         net = network(root/f'{m}-s{seed}.safetensors', r.student)
         before, after = figures(net, dls), figures(match_scale(net, teacher, dls, progress=sys.stderr.isatty()), dls)
@@ -48,7 +45,7 @@ def main():
         row = dict(date=utc_now(), recipe=r.name, method=m, seed=seed, epochs=int(run.epochs), **before)
         row |= {f'{k}_rescaled': v for k, v in after.items()} | {f'teacher_{k}': v for k, v in of_teacher.items()}
         row |= dict(hardware=hardware(dls.device), torch=torch.__version__, commit=source_commit(), trained_by=run.command,
-                    command=f'{said} --run FOLDER --seeds {seed} --methods {m}')
+                    command=f'{said} --recipe {r.name} --run FOLDER --seeds {seed} --methods {m}')
         if a.save: append_row(Path(a.save)/f'{r.data}-rescale.csv', row)
 
 if __name__ == '__main__': main()
