@@ -30,8 +30,8 @@ def fits(r):
     "Name -> (experiments it belongs to, method, settings, changes of the recipe); `r` is the recipe they start from"
     L, K, out = r.methods['luminet'], r.methods['kd'], {}
     a, T = L['alpha'], L['T']
-    def add(exps, name, method='perception', settings={}, **changes):
-        out[name] = exps, method, {**(L | PARTS if method == 'perception' else r.methods[method]), **settings}, changes
+    def add(exps, name, method='perception', settings=(), **changes):
+        out[name] = exps, method, (L | PARTS if method == 'perception' else r.methods[method]) | dict(settings), changes
     add('ablation weight warmup batch group optimiser', 'luminet')
     parts = {'none': dict(over='none'), 'batch-no-scale': dict(scale=False), 'batch-no-centre': dict(centre=False), 'batch': {},
              'classes': dict(over='classes'), 'batch+classes': dict(over='batch+classes')}

@@ -147,7 +147,7 @@ def source_commit(
     def git(*a): return subprocess.run(['git','-C',str(here or Path(luminet_fa.__file__).parent),*a], capture_output=True, text=True, errors='replace', check=True).stdout.strip()
     try:
         git('ls-files','--error-unmatch','__init__.py')
-        dirty = git('status','--porcelain','-uno','--',':/',':(top,exclude)results')
+        dirty = git('status','--porcelain','-uno','--',':/',':(top,exclude)*results/*')
         return git('rev-parse','--short','HEAD') + ('-dirty' if dirty else '')
     except (OSError, subprocess.CalledProcessError): return 'none'
 
