@@ -1,62 +1,27 @@
-"""What the bench scripts share: who measured, how to time side by side, how much memory, how a row is kept.
-
-    from common import machine_info, time_side_by_side, add_row
-    t = time_side_by_side(dict(ours=f, theirs=g), n=200)    # seconds, medians, alternating
-    add_row('loss.csv', dict(**machine_info(), shape='64x100', ours_ms=t['ours']*1e3))
-"""
-import datetime, functools, os, platform, statistics, subprocess, time
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).resolve().parent/'results'
-
-
-def _git(*args):
-    try: r = subprocess.run(['git', *args], cwd=ROOT, capture_output=True, text=True)
-    except OSError: return None
-    return r.stdout.strip() if r.returncode == 0 else None
-
-
-@functools.cache
-def commit():
-    """Short hash, with '-dirty' if anything else than the result tables (results/, bench/results/) is changed or untracked;
-    'none' without a commit. The tables are left out, or the row of one script would make the next script's '-dirty'."""
-    h = _git('rev-parse', '--short', 'HEAD')
-    if not h: return 'none'
-    return h + ('-dirty' if _git('status', '--porcelain', '--', '.', ':!bench/results', ':!results') else '')
-
-
-def cpu_name():
-    "The processor's own name, from /proc/cpuinfo where there is one"
-    try:
-        for l in Path('/proc/cpuinfo').read_text().splitlines():
-            if l.startswith('model name'): return l.split(':', 1)[1].strip()
-    except OSError: pass
-    return platform.processor() or platform.machine()
-
+"What the parts share: who measured, how to time side by side, how much memory, and made-up images."
+from luminet_fa.all import *
+import gc, itertools, os, platform, statistics, time
+from luminet_fa.core import uses_tf32
+from luminet_fa.data.cifar import cifar100_stats
+from luminet_fa.run.ledger import hardware, source_commit, utc_now
 
 def machine_info():
-    """date, commit, cpu, cores, gpu, python, torch, threads, malloc: the columns every row of a bench file starts with.
-    Where a GPU takes products of float32 numbers in TF32, one more, float32, says so.
-    malloc is 'kept' where glibc was told not to give freed memory back (MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ in the environment)."""
-    import torch
-    from luminet_fa.core import uses_tf32
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return dict(date=datetime.date.today().isoformat(), commit=commit(), cpu=cpu_name(), cores=cores,
-                gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else 'none',
-                python=platform.python_version(), torch=torch.__version__, threads=torch.get_num_threads(),
-                malloc='kept' if {'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'} <= set(os.environ) else '',
-                **(dict(float32='tf32') if torch.cuda.is_available() and uses_tf32('cuda') else {}))
+    """The columns every row of a bench file starts with. Where a GPU takes products of float32 numbers in TF32, one more, float32, says so.
+    malloc is 'kept' where glibc was told not to give freed memory back (MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ are set)."""
+    kept = {'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'} <= set(os.environ)
+    tf32 = dict(float32='tf32') if torch.cuda.is_available() and uses_tf32('cuda') else {}
+    return dict(date=utc_now()[:10], commit=source_commit(), cpu=hardware('cpu').rpartition(', ')[0],
+                cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
+                gpu=hardware('cuda') if torch.cuda.is_available() else 'none', python=platform.python_version(), torch=torch.__version__,
+                threads=torch.get_num_threads(), malloc='kept' if kept else '', **tf32)
 
-
-def _sync():
-    import torch
+def sync():
     if torch.cuda.is_available(): torch.cuda.synchronize()
-
 
 def time_side_by_side(fns, n=50, warmup=5, clock=time.perf_counter, raw=False):
     """Median seconds per call of each function in the dict `fns` (no arguments), alternating in one process.
-    A function that returns a float has measured itself, and that counts instead. Every round calls each function once, in an order that turns by one each round, so that a slow moment hits all alike.
+    A function that returns a float has measured itself, and that counts instead. Every round calls each function once, in an order that
+    turns by one each round, so that a slow moment hits all alike.
     `clock=time.process_time` counts CPU seconds of the process instead: for one thread on a machine that others use as well.
     `raw` gives the list of each function's times, round by round."""
     names = list(fns)
@@ -65,34 +30,36 @@ def time_side_by_side(fns, n=50, warmup=5, clock=time.perf_counter, raw=False):
     times = {k: [] for k in names}
     for i in range(n):
         for k in names[i % len(names):] + names[:i % len(names)]:
-            _sync(); t0 = clock()
+            sync(); t0 = clock()
             own = fns[k]()
-            _sync(); times[k].append(own if isinstance(own, float) else clock() - t0)
+            sync(); times[k].append(own if isinstance(own, float) else clock() - t0)
     return times if raw else {k: statistics.median(v) for k, v in times.items()}
-
 
 def peak_mb(f, device='cpu'):
     """Largest amount of memory, in 10**6 bytes, that tensors made by `f()` take at one moment; what existed before is not counted.
     On a CPU every allocation of torch's is followed by its profiler; scratch memory that oneDNN keeps to itself is not seen."""
-    import gc, torch
     gc.collect()
     if torch.device(device).type == 'cuda':
         before = torch.cuda.memory_allocated(); torch.cuda.reset_peak_memory_stats(); f()
         return (torch.cuda.max_memory_allocated() - before)/1e6
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as prof: f(); gc.collect()
-    now = top = 0
-    for e in sorted((e for e in prof.profiler.kineto_results.events() if e.name() == '[memory]'), key=lambda e: e.start_ns()):
-        now += e.nbytes(); top = max(top, now)
-    return top/1e6
+    events = sorted((e for e in prof.profiler.kineto_results.events() if e.name() == '[memory]'), key=lambda e: e.start_ns())
+    return max(itertools.accumulate((e.nbytes() for e in events), initial=0))/1e6
 
-
-def peak_flops(device, dtype, n=None, reps=5):
+def peak_flops(device, dtype, reps=5):
     "Operations per second of the largest matrix product that is worth timing: what nothing else on this machine is much above"
-    import torch
-    n = n or (8192 if torch.device(device).type == 'cuda' else 2048)
+    n = 8192 if torch.device(device).type == 'cuda' else 2048
     a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
     return 2*n**3/time_side_by_side({'mm': lambda: a @ b}, n=reps, warmup=2)['mm']
 
+def made_up(n, size=32):
+    "`n` made-up images of 100 classes, their labels, and the names of the classes"
+    x = torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return x, torch.arange(n) % 100, [str(i) for i in range(100)]
+
+def image_dls(x, y, vocab, bs, device):
+    "The package's loaders of such images, as for CIFAR-100; the first batch is for validation as well"
+    return tensor_dls(x, y, x[:bs], y[:bs], vocab, *cifar100_stats, bs=bs, device=device, seed=0)
 
 def epoch(dl):
     "A function of no argument: take every batch of one epoch, touch the last"
@@ -101,14 +68,6 @@ def epoch(dl):
         x.sum().item()
     return f
 
-
 def batches(dl):
     "Batches without end"
     while True: yield from dl
-
-
-def add_row(csv_name, row):
-    "Append the dict `row` to bench/results/`csv_name`; new columns are added at the end, earlier rows leave them empty"
-    from luminet_fa.run.ledger import append_row
-    append_row(RESULTS/csv_name, row)
-    return RESULTS/csv_name

@@ -9,19 +9,19 @@ Each case runs in a process of its own, which is killed after 20 seconds and may
 fills the memory has got through, like one that runs code or is read where it should be refused. Nothing is downloaded and all files are made
 in a temporary folder. It takes less than a minute on one core, and needs a system with fork, such as Linux.
 """
-import argparse, cloudpickle, csv, datetime, html, io, itertools, json, os, pickle, re, resource, shutil, signal, socket, struct, sys, tempfile, time, warnings
+import argparse, cloudpickle, html, io, itertools, json, os, pickle, re, resource, shutil, signal, socket, struct, sys, tempfile, time, warnings
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np, torch
 from PIL import Image, UnidentifiedImageError
+from counts import count, keep
 from luminet_fa.callback import LumiNetCallback
 from luminet_fa.core import InputError
 from luminet_fa.data.cifar import load_cifar100
 from luminet_fa.data import store
 from luminet_fa.data.store import Store, build_store, read_image, scan_images
 from luminet_fa.data.tensor import as_images
-from luminet_fa.run.ledger import source_commit
 from luminet_fa.metrics import TeacherAgreement
 from luminet_fa.models.imagenet import imagenet_model
 from luminet_fa.run.results import provenance, summarise
@@ -291,25 +291,16 @@ def twins():
         assert Store(out).verify(progress=False)==[]
     for i in range(12): yield f'try {i+1}',case
 
-def save(file, rows):
-    "Put `rows` into the table, in the place of older ones about the same"
-    old = list(csv.DictReader(open(file, newline=''))) if file.exists() else []
-    mine = {r['what'] for r in rows}
-    with open(file, 'w', newline='') as f:
-        w = csv.DictWriter(f, ['what','tried','held','note','commit','date'], lineterminator='\n'); w.writeheader()
-        w.writerows([r for r in old if r['what'] not in mine]+rows)
-
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0]); p.add_argument('--out', type=Path); p.add_argument('--only', default='')
     a = p.parse_args(); torch.set_num_threads(1); rows,through = [],0
-    common = dict(commit=source_commit(), date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'))
     for what,(how,cases) in kinds.items():
         if a.only not in what: continue
         ends = [(n, alone(f)) for n,f in cases()]; lost = [(n, o) for n,o in ends if o]
         print(f'{what}: {len(ends)-len(lost)} of {len(ends)} {how}', flush=True)
         for n,o in lost: print(f'    {ascii(n)}: {o}', flush=True)
-        rows.append(dict(what=what, tried=len(ends), held=len(ends)-len(lost), note=how, **common)); through += len(lost)
-    if a.out: save(a.out, rows)
+        rows.append(count(what, len(ends), len(ends)-len(lost), how)); through += len(lost)
+    if a.out: keep(a.out, rows)
     print(f"{sum(r['tried'] for r in rows)} cases, {through} got through")
     return bool(through) or not rows
 

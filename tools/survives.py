@@ -11,7 +11,8 @@ from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS='1', MPLBACKEND='Agg')
 import numpy as np, pandas as pd, torch
-from luminet_fa.run.ledger import append_row, source_commit, table_text, utc_now, write_atomic
+from counts import count, keep
+from luminet_fa.run.ledger import append_row, table_text
 from luminet_fa.models.small import small_model
 from luminet_fa.run.recipes import get_recipe
 from luminet_fa.teacher import load_teacher
@@ -168,13 +169,6 @@ def writers(tmp, n):
 parts = dict(kills=(kills, 120), flips=(flips, 300), cuts=(cuts, 100), caches=(caches, 40), disks=(disks, 20), writers=(writers, 40))
 
 
-def keep(file, found):
-    "Put the counts into the table in `file`, in the place of older ones of the same name"
-    old = pd.read_csv(file).to_dict('records') if Path(file).exists() else []
-    new = [o for o in old if o['what'] not in {f['what'] for f in found}]+found
-    write_atomic(file, pd.DataFrame(new).to_csv(index=False).encode())
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--quick', action='store_true'); p.add_argument('--out'); p.add_argument('--only', nargs='+', choices=parts, default=[*parts])
@@ -186,7 +180,7 @@ def main():
             res = f(Path(d), max(4, n//10) if a.quick else n)
             for what, tried, held, note in ([res] if isinstance(res, tuple) else res):
                 print(f'{"ok  " if held == tried else "LOST"}  {what}: {held} of {tried}; {note}', flush=True)
-                found.append(dict(what=what, tried=tried, held=held, note=note, commit=source_commit(), date=utc_now()))
+                found.append(count(what, tried, held, note))
     if a.out: keep(a.out, found)
     sys.exit(any(o['held'] < o['tried'] for o in found))
 

@@ -91,7 +91,7 @@ def _number(s):
 
 # %% ../../nbs/38_run.analysis.ipynb #477c465d
 def experiment(
-    rows:pd.DataFrame, # of the table that bench/analysis.py writes
+    rows:pd.DataFrame, # of the table that experiments/analysis.py writes
     name:str,          # 'ablation', 'weight', 'warmup', 'batch', 'group' or 'optimiser'
 )->pd.DataFrame:       # those rows, newest of each fit, seed and length, with a column for each setting, NaN where a fit lacks it
     "The fits of one comparison"

@@ -132,7 +132,7 @@ def source_commit(
     def git(*a): return subprocess.check_output(['git','-C',place,*a], text=True, errors='replace', stderr=subprocess.DEVNULL).strip()
     try:
         git('ls-files','--error-unmatch','__init__.py')
-        dirty = git('status','--porcelain','-uno','--',':/',':(top,exclude)results')
+        dirty = git('status','--porcelain','-uno','--',':/',':(top,exclude)*results/*')
         return git('rev-parse','--short','HEAD') + ('-dirty' if dirty else '')
     except (OSError, subprocess.CalledProcessError): return 'none'
 
