@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['InputError', 'PathError', 'pick', 'check_logits', 'check_labels', 'eval_mode', 'own_device', 'exact_float32',
-           'uses_tf32', 'on_cpu', 'told_memory', 'as_markdown', 'repo_file', 'replacing', 'write_atomic', 'lock',
-           'error_text', 'one_line_errors']
+           'uses_tf32', 'on_cpu', 'told_memory', 'as_markdown', 'repo_file', 'check_regular', 'replacing',
+           'write_atomic', 'lock', 'error_text', 'one_line_errors']
 
 # %% ../nbs/00_core.ipynb #d32f9ac9
 import os, re, signal, sys, threading, warnings
@@ -146,6 +146,14 @@ def repo_file(
     for d in (Path.cwd(), *Path.cwd().parents):
         if (d/name).exists(): return d/name
     raise PathError(f"{name} is neither in {Path.cwd()} nor in a folder above it: go to a clone of the repository")
+
+# %% ../nbs/00_core.ipynb #1ce0ae1b
+def check_regular(
+    file, # a path
+):
+    "Refuse what is there and is neither a file nor a folder, such as a pipe, of which a reader would wait for ever"
+    f = Path(file)
+    if f.exists() and not f.is_file() and not f.is_dir(): raise PathError(f"{f} is no regular file")
 
 # %% ../nbs/00_core.ipynb #82038b08
 @contextmanager

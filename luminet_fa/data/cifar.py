@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from fastai.data.external import untar_data, URLs
 from torchvision.datasets import CIFAR100
 from torchvision.datasets.utils import check_integrity, extract_archive
-from ..core import InputError, PathError
-from .store import Report, _bar, _regular, _walk, _whole, read_image
+from ..core import InputError, PathError, check_regular
+from .store import Report, _bar, _walk, _whole, read_image
 from .tensor import TensorDataLoaders, _check_images, hold_out, tensor_dls
 
 # %% ../../nbs/21_data.cifar.ipynb #07b7b558
@@ -51,7 +51,7 @@ def _find(path):
 @contextmanager
 def _named(file):
     "Let whatever goes wrong with `file` name it"
-    _regular(file)
+    check_regular(file)
     try: yield
     except InputError: raise
     except FileNotFoundError as e: raise PathError(f"{file} is missing: training needs it") from e

@@ -20,7 +20,7 @@ from fastai.imports import progress_bar
 from fastai.learner import replacing_yield
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as TF
-from ..core import InputError, PathError, lock, one_line_errors, replacing
+from ..core import InputError, PathError, lock, one_line_errors, replacing, check_regular
 
 # %% ../../nbs/18_data.store.ipynb #a8835ddc
 class Report(dict):
@@ -107,14 +107,10 @@ _max_ratio = 100       # longer side over shorter side
 class _Extreme(InputError):
     "A picture that would take too much memory"
 
-def _regular(file):
-    "Raise where `file` is something that only looks like a file, such as a pipe"
-    if os.path.exists(file) and not os.path.isfile(file): raise InputError(f"{file} is no regular file")
-
 # %% ../../nbs/18_data.store.ipynb #b2807552
 def _open(file):
     "The picture in `file`, by its header alone: in one of `_formats`, and of a size that fits into memory"
-    if isinstance(file, (str,Path)): _regular(file)
+    if isinstance(file, (str,Path)): check_regular(file)
     try: im = Image.open(file, formats=_formats)
     except Image.DecompressionBombError as e: raise _Extreme(f"{file}: {e}") from None
     w,h = im.size

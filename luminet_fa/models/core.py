@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import nn, Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 from torchvision.transforms.v2.functional import resize
-from ..core import InputError, PathError
+from ..core import InputError, PathError, check_regular
 
 # %% ../../nbs/01b_models.core.ipynb #7e15515d
 def _mappings(o, at=(), seen=None):
@@ -163,7 +163,7 @@ def read_weights(
 ):                          # mapping with the weights, or what the code made
     "What is in `file`, read without running it unless that is asked for"
     f = Path(file)
-    if f.exists() and not f.is_file() and not f.is_dir(): raise PathError(f"{f} is no regular file")
+    check_regular(f)
     try: f.open('rb').close()
     except OSError as e: raise PathError(f"{f} cannot be read: {e.strerror}") from None
     try:
@@ -193,7 +193,7 @@ class InputMap(nn.Module):
         super().__init__()
         stats = *student_stats,*teacher_stats
         m_s,s_s,m_t,s_t = (torch.as_tensor(o, dtype=torch.float32).view(1,-1,1,1) for o in stats)
-        self.size = [size,size] if isinstance(size, int) else size
+        self.size = (size,size) if isinstance(size, int) else size
         self.register_buffer('scale', s_s/s_t)
         self.register_buffer('shift', (m_s-m_t)/s_t)
     def forward(self,
@@ -201,4 +201,4 @@ class InputMap(nn.Module):
     )->Tensor:    # normalised for the teacher, in its size
         "The batch as the teacher wants it"
         x = x*self.scale.to(x)+self.shift.to(x)
-        return x if self.size is None else resize(x, self.size)
+        return x if self.size is None else resize(x, list(self.size))
