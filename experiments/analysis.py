@@ -20,7 +20,7 @@ from luminet_fa.all import *
 from dataclasses import replace
 from luminet_fa.core import one_line_errors, pick
 from luminet_fa.metrics import reliability_bins
-from luminet_fa.run.analysis import VariantLoss, class_correlation, penultimate
+from luminet_fa.run.ablation import VariantLoss, class_correlation, penultimate
 from luminet_fa.run.job import Job
 from luminet_fa.run.ledger import append_row, hardware, source_commit, table_text, utc_now, write_atomic
 

@@ -39,7 +39,7 @@ from .run.pretrain import read_card, save_teacher, train_teacher, verify_teacher
 from .rescale import match_scale
 from .ship import compare_networks, export_learner, export_onnx, export_program
 from .ship import load_student, model_card, push_student, save_student
-from .run.results import compare_table, paired_table, plot_methods, plot_published, read_ledger, summarise
+from .run.report import compare_table, paired_table, plot_methods, plot_published, read_ledger, summarise
 
 # %% ../nbs/80_all.ipynb #0eeb4f9c
 __all__ = [o for o in globals() if not o.startswith('_')]

@@ -24,7 +24,7 @@ from luminet_fa.data.store import Store, build_store, read_image, scan_images
 from luminet_fa.data.tensor import as_images
 from luminet_fa.metrics import TeacherAgreement
 from luminet_fa.models.imagenet import imagenet_model
-from luminet_fa.run.results import provenance, summarise
+from luminet_fa.run.report import provenance, summarise
 from luminet_fa.ship import load_student, model_card, save_student
 from luminet_fa.teacher import Teacher, check_teacher, load_teacher
 from luminet_fa.test_utils import toy_dls, toy_learner, toy_model

@@ -18,7 +18,7 @@ from .job import Job
 from .ledger import source_commit
 from .options import RunOptions, check_device, check_list, check_seeds
 from .recipes import Recipe, get_recipe
-from .results import Summary
+from .report import Summary
 
 # %% ../../nbs/35_run.experiment.ipynb #31c0de10
 def _with_settings(r, methods, settings):
