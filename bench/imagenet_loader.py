@@ -15,8 +15,7 @@ roi_align:   torchvision.ops.roi_align for the whole batch on squares, four samp
 For these `diff` is the mean absolute difference from torchvision's RandomResizedCrop on the stored image, in 1/255.
 
 One timed call is an epoch, for the ways a batch. `build_img_s` is the store's own making, once. `x_fastai` is how many times faster than
-fastai a loader is; wanted of `store`: 2 at least. Everything is in the page cache when it is timed (a first epoch is not counted). The
-made-up files are of 75 kB, ImageNet's of 110 kB: those take longer to decode. All files lie in the folder for temporary ones (TMPDIR).
+fastai a loader is; wanted of `store`: 2 at least. A first epoch is not counted. ImageNet's files, of 110 kB, take longer to decode than these.
 """
 from fastai.vision.all import *
 from luminet_fa.all import *

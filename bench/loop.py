@@ -4,8 +4,7 @@ Each way takes the next batch of one loader in turn, with a one-cycle schedule; 
 bare:  a hand-written loop: folded teacher, channels last, fused SGD, torch's OneCycleLR.
 fast:  `Learner.to_fast` with `LumiNetCallback`.          fast+bar: with fastai's progress bar, written to nowhere.
 stock: the same teacher, layout and optimiser in fastai's own loop.
-over_pct is this way / bare - 1 in percent, the median over the rounds of one batch each. Wanted of fast: at most 5 for the smaller pair and
-1 for the larger, and at most 3 points more with a bar.
+over_pct is this way / bare - 1 in percent, the median over the rounds of one batch each; the page of results says what is wanted.
 `parts` takes networks of a few hundred weights, so that nothing but the loop is left, and switches one thing on after the other; `profile`
 adds up what Python's profiler finds in the fast loop there, by source file.
 """
@@ -101,8 +100,7 @@ def source(file, fn):
 
 def profile(tiny):
     "A row for each source file: microseconds per step in it, in the fast loop"
-    f, by = tiny.fit(FastEvents(), LossOnDevice()), Counter()
-    f()
+    f, by = tiny.fit(FastEvents(), LossOnDevice()), Counter(); f()
     with cProfile.Profile() as p: f()
     for (file, _, fn), (_, _, s, _, _) in pstats.Stats(p).stats.items(): by[source(file, fn)] += s
     for k, s in by.most_common(14): yield dict(device=tiny.device, what='profile', way=k, us=round(s/len(tiny.dl)*1e6, 1), n=1)

@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 """Run the next open rows of the CIFAR-100 table, in a limited time, and go on from there the next time.
 
-    python experiments/campaign.py --path DIR                  # on a GPU: the next rows, nine minutes at most
-    python experiments/campaign.py --path DIR --plan           # only say what is done, begun and open
-    python experiments/campaign.py --path DIR --mini           # a miniature of the same on a CPU, in about a minute
+    python experiments/campaign.py --path DIR      # nine minutes at most; --plan only says what is done, --mini is a miniature for a CPU
 
 The rows, in this order: the teachers; then, for each pair whose teacher is there, the student by LumiNet, by KD and alone; then the same with
 the next seed. A finished row is not run again, also not by a later commit. Where the time is up, the exit status is 75, as of luminet_distill.
@@ -12,19 +10,14 @@ import sys, warnings
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
 warnings.filterwarnings('always', message='.*could not be written')
-import pandas as pd
-from fastcore.meta import delegates
-from fastcore.script import call_parse
+from luminet_fa.all import *
 from luminet_fa.run.checkpoint import OutOfTime, load_run
 from luminet_fa.run.cli import _arg, _program, _words
-from luminet_fa.run.experiment import run_recipe
 from luminet_fa.run.job import Job
-from luminet_fa.run.options import RunOptions
-from luminet_fa.run.pretrain import read_card, teacher_recipe, train_teacher
+from luminet_fa.run.pretrain import teacher_recipe
 from luminet_fa.run.recipes import recipes
 
 TEACHERS = ['resnet32x4', 'wrn_40_2', 'resnet56', 'vgg13', 'resnet110', 'ResNet50']
