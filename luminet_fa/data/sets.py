@@ -23,11 +23,12 @@ class DataSet:
     bf16:bool=True         # are its networks large enough to gain from bfloat16?
     views:bool=True        # can its augmented images be numbered, so that a view cache can serve them?
     top5:bool=False        # is top-5 accuracy measured too?
+    tests:int=0            # images in its test set, where that is always used whole
     sample:int=None        # images that a given teacher is measured on; None: all
     published:bool=False   # do torchvision and timm publish teachers for it?
 
 data_sets = dict(
-    digits=DataSet(digits_dls, 1442, embedded=True, bf16=False),
-    cifar100=DataSet(cifar_dls, 50_000),
+    digits=DataSet(digits_dls, 1442, tests=355, embedded=True, bf16=False),
+    cifar100=DataSet(cifar_dls, 50_000, tests=10_000),
     imagenet=DataSet(imagenet_dls, 1_281_167, views=False, top5=True, sample=2000, published=True,
         needs="ImageNet cannot be downloaded: pass path, a store that `luminet_store DIR OUT` has made of class folders"))

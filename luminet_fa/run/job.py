@@ -275,7 +275,7 @@ def _keep(self:Job, done, ckpt, data):
 # %% ../../nbs/33_run.job.ipynb #14fdc62f
 _columns = ('date recipe method teacher student seed epochs schedule bs lr wd settings images top1 best_top1 best_epoch valid_loss '
             'teacher_top1 ece holdout seconds img_s dtype hardware processes torch fastai python luminet_fa '
-            'commit command resumed top5').split()
+            'commit command resumed top5 tested').split()
 _not_told = {'arch', *_columns, *_later}    # settings that are no part of the column `settings`
 _ece = ExpectedCalibrationError().name
 
@@ -291,6 +291,7 @@ def row(self:Job,
     best,seen = max(accs),(len(dl)*dl.bs if dl.drop_last else dl.n)*s['epochs']
     student,top1 = ('',accs[-1]) if s['method']=='teacher' else (self.recipe.student,self.teacher and self.teacher.top1)
     row = s | dict(date=utc_now(), teacher=self.recipe.teacher, student=student, images=len(dl.dataset),
+        tested=len(learn.dls.valid.dataset),
         settings=' '.join(as_words({k:v for k,v in s.items() if k not in _not_told})),
         top1=round(accs[-1], 2), best_top1=round(best, 2), best_epoch=1+accs.index(best), valid_loss=round(last['valid_loss'], 4),
         teacher_top1=top1 and round(top1, 2), ece=round(last[_ece], 4), seconds=round(cb.total_s, 1), img_s=round(seen/cb.train_s),
