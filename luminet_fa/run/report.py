@@ -190,6 +190,8 @@ def _sampling(rows, n):
 # %% ../../nbs/34_run.report.ipynb #e44890bf
 _joined = {'ahead':'ahead of', 'behind':'behind', 'not distinguishable':'not distinguishable from'}
 
+def _and(words): return ', '.join(words[:-1])+' and '*(len(words)>1)+''.join(words[-1:])
+
 def _control(methods): return 'luminet' if 'luminet' in methods else methods[0]
 
 @patch
@@ -204,10 +206,10 @@ def _verdict(self:Summary):
     known,side = c.dropna(),_sided(c)
     top = _label(s.groupby('method').top1.mean().idxmax())
     if known.empty: return f'{top} has the largest mean, but fewer than three seeds decide nothing.'
-    first = ', '.join(f'{_joined[w]} {" and ".join(g)}' for w,g in known.index.groupby(side[known.index]).items())
+    first = ', '.join(f'{_joined[w]} {_and(g)}' for w,g in known.index.groupby(side[known.index]).items())
     first = f'{_label(ours)} '+(f'won: it is {first}' if (known.low>0).all() else f'is {first}')
     said = '; '.join('{1:+.2f} against {0} ({2:+.2f} to {3:+.2f})'.format(*o) for o in known.itertuples())
-    few = ' and '.join(c.index.difference(known.index, sort=False))
+    few = _and(c.index.difference(known.index, sort=False))
     out = f'{first}. Points, last epoch, with simultaneous 95 % intervals over {known.seeds.min()} seeds: {said}.'
     if few: out += f' Not compared, with fewer than three seeds in common: {few}.'
     if n: out += f' One result on {n:,} images has a sampling error of ±{_sampling(s, n):.1f} points.'
