@@ -40,15 +40,19 @@ def _words(o):
     return ' '.join(map(str, L(o))).replace(',', ' ').split()
 
 # %% ../../nbs/37_run.cli.ipynb #be65b32f
+def _published(r):
+    "What others reported for the recipe `r`, as columns"
+    own = {m.label:r.published[k] for k,m in distill_methods.items() if k in r.published}
+    return own | ({'other':max(r.other.values())} if r.other else {})
+
 def _show_list():
     "Print every recipe with what others reported"
     rows = [dict(recipe=r.name+'*'*r.luminet_by_rule, epochs=r.epochs, bs=r.bs, **_published(r)) for r in recipes.values()]
     print(pd.DataFrame(rows).fillna('').to_string(index=False))
     print('\nteacher to LumiNet: top-1 in % as published, as many epochs as the recipe has, with step decay, '
           'best epoch on the test set; blank: nobody published one')
+    print("other: the best published logit method that is not here:", '; '.join(dict.fromkeys(k for r in recipes.values() for k in r.other)))
     print('*: nobody published LumiNet\'s settings for this pair; they are ours, by the rule of alpha/T')
-
-def _published(r): return {m.label:r.published[k] for k,m in distill_methods.items() if k in r.published}
 
 # %% ../../nbs/37_run.cli.ipynb #27ce5ba8
 def _read(o, number, what):

@@ -56,16 +56,18 @@ class Recipe:
     seeds:tuple = (0,1,2)   # one run of every method for each
     source:str = ''         # where the settings come from
     published:dict = field(default_factory=dict) # method -> top-1 in % that others reported; what nobody reported is absent
+    ran_with:dict = field(default_factory=dict)  # method -> fields of Recipe that its published run had otherwise
+    other:dict = field(default_factory=dict)     # the best published logit method that is not here -> its top-1 in %
     luminet_by_rule:bool = False # are LumiNet's settings ours, by the rule below, because nobody published any?
     note:str = ''           # what to know before using it
 
     def __post_init__(self): _check(self)
 
 # %% ../../nbs/30_run.recipes.ipynb #ee39ea99
-def _methods(alpha, T, ce_w, beta=8., **luminet):
-    "Settings of every method for one pair; `alpha`, `T`, `ce_w` are LumiNet's, `beta` is DKD's"
+def _methods(alpha, T, ce_w, beta=8., T_ls=2., w_ls=9., **luminet):
+    "Settings of every method for one pair; `alpha`, `T`, `ce_w` are LumiNet's, `beta` is DKD's, `T_ls` and `w_ls` are LSKD's"
     return dict(alone={}, kd=dict(T=4., ce_w=.1, kd_w=.9, warmup=0), luminet=dict(alpha=alpha, T=T, ce_w=ce_w, warmup=1/12, **luminet),
-                dkd=dict(alpha=1., beta=beta, T=4., ce_w=1., warmup=1/12), lskd=dict(T=2., ce_w=.1, kd_w=9., warmup=0),
+                dkd=dict(alpha=1., beta=beta, T=4., ce_w=1., warmup=1/12), lskd=dict(T=T_ls, ce_w=.1, kd_w=w_ls, warmup=0),
                 dist=dict(beta=2., gamma=2., T=4., ce_w=1., warmup=0))
 
 # %% ../../nbs/30_run.recipes.ipynb #6dfc629d
@@ -102,22 +104,23 @@ teachers = dict(resnet56=72.34, resnet110=74.31, resnet32x4=79.42, wrn_40_2=75.6
 
 # %% ../../nbs/30_run.recipes.ipynb #1e2d2ef5
 _table = """
-teacher    student     lr  alpha T ce_w  beta  alone  kd    dkd   lskd  luminet
-resnet56   resnet20    .05 rule  - -     2     69.06  70.66 71.97 71.43 72.29
-resnet110  resnet32    .05 rule  - -     2     71.14  73.08 74.11 74.17 74.20
-resnet32x4 resnet8x4   .05 33    4 2     8     72.50  73.33 76.32 76.62 77.50
-wrn_40_2   wrn_16_2    .05 rule  - -     6     73.26  74.92 76.24 76.11 76.38
-wrn_40_2   wrn_40_1    .05 75    8 1     6     71.98  73.54 74.81 74.37 75.12
-vgg13      vgg8        .05 70    8 1     6     70.36  72.98 74.68 74.36 74.94
-resnet110  resnet20    .05 rule  - -     2     69.06  70.67 71.06 71.48 -
-resnet32x4 ShuffleV1   .01 rule  - -     8     70.50  74.07 76.45 -     76.66
-wrn_40_2   ShuffleV1   .01 35    4 1     8     70.50  74.83 76.70 -     76.95
-vgg13      MobileNetV2 .01 70    8 2     8     64.60  67.37 69.71 68.61 70.50
-ResNet50   MobileNetV2 .01 70    8 2     8     64.60  67.35 70.35 69.02 70.97
-resnet32x4 ShuffleV2   .01 rule  - -     8     71.82  74.45 77.07 75.56 77.55
-ResNet50   vgg8        .05 rule  - -     8     70.36  73.81 -     -     -
+teacher    student     lr  alpha T ce_w  beta T_ls w_ls  alone  kd    dkd   lskd  luminet other
+resnet56   resnet20    .05 rule  - -     2    2    9     69.06  70.66 71.97 71.43 72.29   72.33
+resnet110  resnet32    .05 rule  - -     2    2    9     71.14  73.08 74.11 74.17 74.20   74.32
+resnet32x4 resnet8x4   .05 33    4 2     8    2    9     72.50  73.33 76.32 76.62 77.50   78.28
+wrn_40_2   wrn_16_2    .05 rule  - -     6    2    9     73.26  74.92 76.24 76.11 76.38   76.95
+wrn_40_2   wrn_40_1    .05 75    8 1     6    2    9     71.98  73.54 74.81 74.37 75.12   75.56
+vgg13      vgg8        .05 70    8 1     6    3    9     70.36  72.98 74.68 74.36 74.94   75.22
+resnet110  resnet20    .05 rule  - -     2    4    12    69.06  70.67 71.06 71.48 -       -
+resnet32x4 ShuffleV1   .01 rule  - -     8    2    9     70.50  74.07 76.45 -     76.66   -
+wrn_40_2   ShuffleV1   .01 35    4 1     8    2    9     70.50  74.83 76.70 -     76.95   -
+vgg13      MobileNetV2 .01 70    8 2     6    3    9     64.60  67.37 69.71 68.61 70.50   70.94
+ResNet50   MobileNetV2 .01 70    8 2     8    3    1     64.60  67.35 70.35 69.02 70.97   71.19
+resnet32x4 ShuffleV2   .01 rule  - -     8    2    9     71.82  74.45 77.07 75.56 77.55   78.76
+ResNet50   vgg8        .05 rule  - -     8    2    9     70.36  73.81 -     -     -       -
 """
 _rule = dict(alpha=35., T=4., ce_w=1.)   # where there is no configuration
+_mlkd = 'multi-level logit distillation with standardised logits, 480 epochs'
 
 # %% ../../nbs/30_run.recipes.ipynb #bd06df98
 _paper = "figures as published (CRD, mdistiller, logit standardisation, LumiNet); LumiNet's settings: "
@@ -133,8 +136,10 @@ def _read(table):
         rule = 'alpha' not in n
         luminet = _rule if rule else {k:n[k] for k in _rule}
         published = {'teacher':teachers[teacher]} | {k:n[k] for k in distill_methods if k in n}
-        yield Recipe(f'cifar100/{teacher}-{student}', 'cifar100', teacher, student, _methods(**luminet, beta=n['beta']), lr=n['lr'],
-                     opt='nesterov', luminet_by_rule=rule, source=_paper+_where[rule], published=published, note=_note[rule])
+        own = {k:n[k] for k in ('beta','T_ls','w_ls')}
+        other = {_mlkd:n['other']} if 'other' in n else {}
+        yield Recipe(f'cifar100/{teacher}-{student}', 'cifar100', teacher, student, _methods(**luminet, **own), lr=n['lr'],
+                     opt='nesterov', luminet_by_rule=rule, source=_paper+_where[rule], published=published, note=_note[rule], other=other)
 
 _pairs = [*_read(_table)]
 
@@ -166,7 +171,9 @@ _imagenets = [
     _imagenet('resnet34', 'resnet18', .5, bs=512, lr=.2, teacher_lr=.2,
               published=dict(teacher=73.31, alone=69.76, kd=71.03, dkd=71.70, lskd=71.42, dist=72.07, luminet=72.16)),
     _imagenet('resnet50', 'MobileNetV1', 2., bs=256, lr=.1, teacher_lr=.1,
-              published=dict(teacher=76.16, kd=70.50, dkd=72.05, dist=73.24, luminet=72.55))]
+              published=dict(teacher=76.16, kd=70.50, dkd=72.05, dist=73.24, luminet=72.55),
+              ran_with=dict.fromkeys(['kd','dkd'], dict(bs=512, lr=.2)), other={'KD with dynamic optimisers (DOT)':73.09},
+              note='the published LumiNet ran batches of 256 at 0.1, KD and DKD 512 at 0.2')]
 _tiny = replace(_imagenets[0], name='imagenet/tiny', epochs=12, pretrain=15, bs=128, lr=.1, teacher_lr=.1, size=64, start_size=48,
                 published={}, source="ours: the first pair's settings", note='a few thousand images of 64 pixels; not a pair of the paper')
 recipes = {r.name:r for r in [*_own, *_pairs, *_imagenets, _tiny]}

@@ -348,13 +348,21 @@ _same = "the benchmark's protocol"
 
 def _differs(r, recipe):
     "What sets the row `r` apart from the benchmark's run of its pair, as words"
+    claimed,given = recipe.published.get('teacher'),r.teacher_top1
+    recipe = replace(recipe, **recipe.ran_with.get(r.method, {}))
     recipe = replace(recipe.of_teacher() if r.method=='teacher' else recipe, schedule='paper')
     images = data_sets[recipe.data].images
     want = dict(schedule='paper', opt='sgd', bs=recipe.bs, images=images, dtype='float32', lr=recipe.lr, wd=recipe.wd)
     out = [f'{k} {getattr(r, k)}, not {v}' for k,v in want.items() if getattr(r, k)!=v]
     if r.epochs!=recipe.epochs: out.insert(0, f'{r.epochs} of {recipe.epochs} epochs')
     own = recipe.method(r.method) if r.method in recipe.methods else {}
-    if {*r.settings.split()}!={f'{k}={v:.6g}' for k,v in own.items()}: out.append('other settings')
+    said,sync = {*r.settings.split()},'sync=1' in r.settings.split()
+    if said-{'cache=1','sync=1'}!={f'{k}={v:.6g}' for k,v in own.items()}: out.append('other settings')
+    elif r.method=='luminet' and recipe.luminet_by_rule: out.append('settings by our rule, since none are published')
+    if 'cache=1' in said: out.append("the teacher's logits from a cache, in float16")
+    if r.processes>1 and not sync: out.append(f'{r.processes} processes, each with its own perception and BatchNorm')
+    taught = r.method not in ('alone','teacher') and claimed
+    if taught and not abs(given-claimed)<=.5: out.append(f'a teacher of {given:.2f}, not {claimed:.2f}')
     return '; '.join(out)
 
 # %% ../../nbs/34_run.report.ipynb #fc6c1865
@@ -390,6 +398,9 @@ def compare_table(
     cols |= {'seeds':c.n, 's per run':c.seconds.map('{:,.0f}'.format), 'hardware':c.hardware}
     paper = c.published.map('{:.2f}'.format) + c.published_epochs.map(' ({:.0f} epochs)'.format)
     cols[f'published (best epoch), {unit}'] = paper.where(c.published.notna(), '–')
+    known = recipes if known is None else known
+    best = [known[k].other if k in known and m=='luminet' else {} for k,m in zip(c.recipe, c.method)]
+    if any(best): cols['best other logit method'] = ['; '.join(f'{v:.2f} ({k})' for k,v in o.items()) for o in best]
     return _grouped(c, **cols, note=c.note)
 
 # %% ../../nbs/34_run.report.ipynb #eb490611
