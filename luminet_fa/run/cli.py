@@ -51,7 +51,8 @@ def _show_list():
     print(pd.DataFrame(rows).fillna('').to_string(index=False))
     print('\nteacher to LumiNet: top-1 in % as published, as many epochs as the recipe has, with step decay, '
           'best epoch on the test set; blank: nobody published one')
-    print("other: the best published logit method that is not here:", '; '.join(dict.fromkeys(k for r in recipes.values() for k in r.other)))
+    others = dict.fromkeys(k for r in recipes.values() for k in r.other)
+    print('other: the best published logit method that is not here:', '; '.join(others))
     print('*: nobody published LumiNet\'s settings for this pair; they are ours, by the rule of alpha/T')
 
 # %% ../../nbs/37_run.cli.ipynb #27ce5ba8
