@@ -327,7 +327,7 @@ class LumiNetCallback(DistillCallback):
     "Distill a teacher into the learner's model with LumiNet"
     def __init__(self,
         teacher,               # module, `Learner`, state dict or path: see load_teacher; or a Teacher
-        alpha:float=33.,       # scale of the term (its square multiplies the KL), >0; for C classes 33*(C/100)**.25 keeps the share it has at 100
+        alpha:float=33.,       # scale of the term (its square multiplies the KL), >0; 33*(C/100)**.25 for C classes keeps the share of 100
         T:float=4.,            # temperature, >0; tune alpha/T
         ce_w:float=1.,         # weight of the learner's own loss, >=0; 0 also works without labels
         kd_w:float=1.,         # a further weight of the term, >=0; `alpha` does the same
