@@ -18,11 +18,11 @@ warnings.filterwarnings('ignore')
 warnings.filterwarnings('always', message='.*could not be written')
 from luminet_fa.all import *
 from dataclasses import replace
-from luminet_fa.core import one_line_errors, pick
+from luminet_fa.core import one_line_errors, pick, write_atomic
 from luminet_fa.metrics import reliability_bins
 from luminet_fa.run.ablation import VariantLoss, class_correlation, penultimate
 from luminet_fa.run.job import Job
-from luminet_fa.run.ledger import append_row, hardware, source_commit, table_text, utc_now, write_atomic
+from luminet_fa.run.ledger import append_row, hardware, source_commit, table_text, utc_now
 
 PARTS = dict(over='batch', centre=True, scale=True, group=0)        # of perception, as VariantLoss takes them
 

@@ -15,10 +15,9 @@ from torch import nn, Tensor
 from torch.utils.hooks import RemovableHandle
 from fastcore.basics import patch, risinstance, tuplify
 from fastai.callback.mixup import MixHandler
-from .core import InputError, check_logits, replacing
+from .core import InputError, check_logits, replacing, with_bar
 from .perception import autocast_off
 from .teacher import Teacher
-from .data.store import _bar
 from .data.tensor import TensorDL, share as part_of
 
 # %% ../nbs/24_cache.ipynb #9b2703de
@@ -259,7 +258,7 @@ def build(self:ViewCache,
     lo,hi = part_of(len(self.z), i, n)
     todo = (self.sums[lo:hi].flatten()==0).nonzero()[:,0].to(self.dl.dataset.x.device)
     try:
-        for k,rows in enumerate(_bar(todo.split(bs) if len(todo) else (), progress)):
+        for k,rows in enumerate(with_bar(todo.split(bs) if len(todo) else (), progress)):
             self._fill(lo+rows//self.dl.n_views, rows%self.dl.n_views)
             if k%200==199: self.flush()
     finally: self.flush()

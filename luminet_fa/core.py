@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['InputError', 'PathError', 'pick', 'check_logits', 'check_labels', 'eval_mode', 'own_device', 'exact_float32',
-           'uses_tf32', 'on_cpu', 'told_memory', 'as_markdown', 'repo_file', 'check_regular', 'replacing',
+           'uses_tf32', 'with_bar', 'on_cpu', 'told_memory', 'as_markdown', 'repo_file', 'check_regular', 'replacing',
            'write_atomic', 'lock', 'error_text', 'one_line_errors']
 
 # %% ../nbs/00_core.ipynb #d32f9ac9
@@ -15,6 +15,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn, Tensor
 from fastai.torch_core import default_device
+from fastprogress.fastprogress import progress_bar
 
 # %% ../nbs/00_core.ipynb #29a0766f
 class InputError(ValueError):
@@ -110,6 +111,14 @@ def uses_tf32(
     "Whether `device` takes products of float32 numbers in TF32"
     d = own_device(device)
     return d.type=='cuda' and any(o.fp32_precision=='tf32' for o in _gpu) and torch.cuda.get_device_capability(d)>=(8,0)
+
+# %% ../nbs/00_core.ipynb #faa409bf
+def with_bar(
+    items,     # anything with a length
+    show:bool, # show a progress bar?
+):             # to be iterated over
+    "`items`, with fastai's progress bar where one is wanted"
+    return progress_bar(items, leave=False) if show else items
 
 # %% ../nbs/00_core.ipynb #665156bd
 def on_cpu(

@@ -64,6 +64,11 @@ def _zscore(z):
     std,mean = torch.std_mean(z, 1, keepdim=True)
     return (z-mean)/(std+1e-7)
 
+def _not_negative(**kw):
+    "Raise unless every value is at least 0"
+    if not all(v>=0 for v in kw.values()):
+        raise InputError(f"{' and '.join(kw)} must not be negative, got {' and '.join(map(str, kw.values()))}")
+
 def _needs_classes(z, name):
     "Raise for fewer than two classes"
     if z.shape[1]<2: raise InputError(f"{name} needs at least 2 classes, got logits of shape {tuple(z.shape)}")
@@ -105,7 +110,7 @@ def dkd_loss(
 )->Tensor:               # scalar, float32 (float64 stays), >=0 up to rounding; nats times T**2
     "Decoupled KD: target against the rest, and the rest among itself, each with its own weight"
     _positive(T=T)
-    if not (alpha>=0 and beta>=0): raise InputError(f"alpha and beta must not be negative, got {alpha} and {beta}")
+    _not_negative(alpha=alpha, beta=beta)
     z_s,z_t = _pair(pred, teacher_pred)
     _needs_classes(z_s, 'dkd_loss')
     mask = _target_mask(targ, z_s)
@@ -130,7 +135,7 @@ def dist_loss(
 )->Tensor:               # scalar, float32 (float64 stays), in [0, 2*(beta+gamma)*T**2]
     "DIST: one minus the correlation of the softened predictions, along the classes and along the samples, times `T` squared"
     _positive(T=T)
-    if not (beta>=0 and gamma>=0): raise InputError(f"beta and gamma must not be negative, got {beta} and {gamma}")
+    _not_negative(beta=beta, gamma=gamma)
     z_s,z_t = _pair(pred, teacher_pred)
     _needs_classes(z_s, 'dist_loss')
     with autocast_off(pred):

@@ -15,8 +15,7 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from fastcore.basics import compose, ifnone, patch
-from fastprogress.fastprogress import progress_bar
-from .core import InputError, check_logits, exact_float32
+from .core import InputError, check_logits, exact_float32, with_bar
 from .fold import _check_same
 from .teacher import Teacher, _inputs, as_teacher
 
@@ -29,7 +28,7 @@ def logit_moments(
 )->tuple:               # (mean, standard deviation), float64, (C,) each, on the CPU
     "Mean and standard deviation of each class's logits over `dl`"
     n = s = q = 0
-    for b in (progress_bar(dl, leave=False) if progress else dl):
+    for b in with_bar(dl, progress):
         with torch.no_grad(): z = f(*_inputs(b, n_inp, f))
         check_logits(z, 'network')
         if z.ndim!=2: raise InputError(f"only logits (B,C) can be rescaled, got shape {tuple(z.shape)}")

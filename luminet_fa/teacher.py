@@ -15,8 +15,7 @@ import torch
 from torch import nn, Tensor
 from torch.func import functional_call
 from fastai.basics import *
-from fastprogress.fastprogress import progress_bar
-from .core import InputError, PathError, check_labels, check_logits, eval_mode, own_device
+from .core import InputError, PathError, check_labels, check_logits, eval_mode, own_device, with_bar
 from .fold import speed_up, _copied, _log, _tried
 from .models.core import load_weights, read_weights
 import copy # last: fastai exports a function of this name
@@ -358,7 +357,7 @@ def check_teacher(
     if teacher.class_map is None: check_classes(getattr(dls, 'vocab', None), teacher.vocab)
     dl,total = getattr(dls, 'valid', dls),0
     if n is not None: dl,total = _sample_dl(dl, n, seed)
-    good,n,c = _right(teacher, progress_bar(dl, leave=False) if progress else dl, getattr(dls, 'n_inp', 1))
+    good,n,c = _right(teacher, with_bar(dl, progress), getattr(dls, 'n_inp', 1))
     acc,said = good/n,f"the teacher's accuracy is {good/n:.1%}"
     if _near_chance(acc, n, c):
         warnings.warn(f"{said} on {n} samples, near the {1/c:.1%} of chance: check its normalisation, its class order and its weights")

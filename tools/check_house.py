@@ -24,13 +24,13 @@ def modules(package):
 def imports(name, tree, package):
     "Names within the package that a module imports"
     for o in ast.walk(tree):
-        if isinstance(o, ast.ImportFrom):
-            base = name.split('.')[:-o.level] if o.level else []
-            parts = [*base, *(o.module or '').split('.')] if o.level else (o.module or '').split('.')
-            if o.level or parts[0] == package: yield '.'.join(p for p in parts[0 if o.level else 1:] if p)
-        elif isinstance(o, ast.Import):
-            for a in o.names:
-                if a.name.startswith(package + '.'): yield a.name.partition('.')[2]
+        if isinstance(o, ast.Import): full = [a.name for a in o.names]
+        elif isinstance(o, ast.ImportFrom):
+            above = f'{package}.{name}'.split('.')[:-o.level] if o.level else []
+            full = ['.'.join(above + [o.module]*bool(o.module))]
+            if full == [package]: full = [f'{package}.{a.name}' for a in o.names]       # from . import run
+        else: continue
+        yield from (f.partition('.')[2] for f in full if f.startswith(package + '.'))
 
 def circles(graph):
     "A list of names for each way that leads back to its start"
@@ -78,7 +78,7 @@ def selftest():
     "Plant one fault of each kind"
     good = {'a.py': "import re\n", 'run/__init__.py': '', 'run/job.py': "from ..a import re\n", 'all.py': "from .run.job import re\n"}
     bad = {'b.py': "from .run.job import re\n", 'c.py': "from pack.run import job\n", 'd.py': "def f():\n    import pack.run.job\n",
-           'e.py': "from .g import x\n", 'g.py': "from .e import x\n", 'h.py': f"x = '{'x'*140}'\n",
+           'k.py': "from . import run\n", 'e.py': "from .g import x\n", 'g.py': "from .e import x\n", 'h.py': f"x = '{'x'*140}'\n",
            'i.py': "raise ValueError(f'there are no {1} apples')\n", 'j.py': "raise ValueError(f'there are no {2} apples')\n"}
     with tempfile.TemporaryDirectory() as tmp:
         package = Path(tmp)/'pack'
@@ -86,7 +86,7 @@ def selftest():
             for n,s in files.items(): (package/n).parent.mkdir(parents=True, exist_ok=True); (package/n).write_text(s)
             return list(package_problems(package))
         assert found(good) == [], found(good)
-        for names,words in ((['b.py'], 'b imports run.job'), (['c.py'], 'c imports run'), (['d.py'], 'd imports run.job'), (['e.py','g.py'], 'a circle of imports: e -> g -> e'),
+        for names,words in ((['b.py'], 'b imports run.job'), (['c.py'], 'c imports run'), (['d.py'], 'd imports run.job'), (['k.py'], 'k imports run'), (['e.py','g.py'], 'a circle of imports: e -> g -> e'),
                             (['h.py'], 'h:1 has 146 characters'), (['i.py','j.py'], 'one sentence in i:1, j:1')):
             lines = found({n: bad[n] for n in names})
             assert len(lines) == 1 and lines[0].startswith(words), (words, lines)

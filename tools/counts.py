@@ -2,7 +2,8 @@
 import io
 from pathlib import Path
 import pandas as pd
-from luminet_fa.run.ledger import source_commit, table_text, utc_now, write_atomic
+from luminet_fa.core import write_atomic
+from luminet_fa.run.ledger import source_commit, table_text, utc_now
 
 def count(what, tried, held, note): return dict(what=what, tried=tried, held=held, note=note, commit=source_commit(), date=utc_now())
 

@@ -11,8 +11,8 @@ import configparser, json, os, re, subprocess, sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-settings = configparser.ConfigParser(); settings.read_string('[a]\n' + (ROOT/'settings.ini').read_text().replace('[DEFAULT]', ''))
-LEFT_OUT = {*settings['a']['tst_flags'].split(), 'eval: false'}
+settings = configparser.RawConfigParser(); settings.read(ROOT/'settings.ini')
+LEFT_OUT = {*settings['DEFAULT']['tst_flags'].split(), 'eval: false'}
 
 def is_tested(src): return 'make_readme' not in src and not LEFT_OUT & set(re.findall(r'^#\|\s*(.*?)\s*$', src, re.M))
 

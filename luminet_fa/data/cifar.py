@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from fastai.data.external import untar_data, URLs
 from torchvision.datasets import CIFAR100
 from torchvision.datasets.utils import check_integrity, extract_archive
-from ..core import InputError, PathError, check_regular
-from .store import Report, _bar, _walk, _whole, read_image
+from ..core import InputError, PathError, check_regular, with_bar
+from .store import Report, _walk, _whole, read_image
 from .tensor import TensorDataLoaders, _check_images, hold_out, tensor_dls
 
 # %% ../../nbs/21_data.cifar.ipynb #07b7b558
@@ -115,7 +115,7 @@ def _check_homes(names, d):
 def _read_files(files):
     "The pictures as one array (N,3,H,W)"
     ims = []
-    for p in _bar(files, len(files)>=1000):
+    for p in with_bar(files, len(files)>=1000):
         with _named(p): ims.append(read_image(p)[0])
         size,first = ims[-1].size,ims[0].size
         if size!=first: raise InputError("{} is {}x{} pixels, the images before it {}x{}: all must have one size".format(p, *size, *first))

@@ -16,11 +16,10 @@ import numpy as np, torch
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from fastcore.basics import chunked, num_cpus, patch
 from fastcore.script import call_parse
-from fastai.imports import progress_bar
 from fastai.learner import replacing_yield
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as TF
-from ..core import InputError, PathError, lock, one_line_errors, replacing, check_regular
+from ..core import InputError, PathError, lock, one_line_errors, replacing, check_regular, with_bar
 
 # %% ../../nbs/18_data.store.ipynb #a8835ddc
 class Report(dict):
@@ -251,7 +250,7 @@ def _write(file, text):
 # %% ../../nbs/18_data.store.ipynb #a697964a
 _version = 2   # of what a store holds: since 2, pictures of 16 bits are read rightly and folders such as .git are no classes
 
-def _bar(o, show): return progress_bar(o, leave=False) if show else o
+
 
 _replaced = contextmanager(replacing_yield)   # one attribute of an object, for a while
 
@@ -341,7 +340,7 @@ def _make_chunks(root, out, jobs, cfg, workers, progress):
     with strict, warnings.catch_warnings(action='ignore'), ThreadPoolExecutor(workers) as ex:
         tasks = [ex.submit(_make_chunk, root, out, *j, cfg) for j in jobs.items()]
         try:
-            for t in _bar(tasks, progress):
+            for t in with_bar(tasks, progress):
                 b,k = t.result()
                 done += b
                 n += k
@@ -510,7 +509,7 @@ def verify(self:Store,
     progress:bool=True, # show a progress bar
 )->list:                # of str; files whose pixels are not those that were written
     "Compare every file of pixels with its checksum"
-    return [o['file'] for o in _bar(self.chunks, progress) if _file_hash(self.folder/o['file'])!=o['hash']]
+    return [o['file'] for o in with_bar(self.chunks, progress) if _file_hash(self.folder/o['file'])!=o['hash']]
 
 # %% ../../nbs/18_data.store.ipynb #df183692
 @call_parse

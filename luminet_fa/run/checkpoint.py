@@ -196,13 +196,18 @@ def _load_finished(file):
     return dict(weights=weights, **{k:json.loads(v) for k,v in notes.items()})
 
 # %% ../../nbs/31_run.checkpoint.ipynb #701f7607
-def run_bytes(weights, **notes):
+def run_bytes(
+    weights, # mapping of names to tensors
+    **notes, # settings, row and history; JSON-able
+)->bytes:    # of a safetensors file
     "A finished run as bytes, with a checksum over weights and notes"
     notes = {k:json.dumps(v) for k,v in notes.items()}
     return safetensors.torch.save(weights, dict(notes, check=_check(weights, notes)))
 
 # %% ../../nbs/31_run.checkpoint.ipynb #d29ef497
-def load_run(file):
+def load_run(
+    file, # Path to .ckpt or .safetensors
+)->dict:  # settings and the like; weights and row of a finished run, the states of a checkpoint
     "What a run left in `file`, a checkpoint or a finished run; None where there is no such file"
     try:
         with open(file, 'rb'): pass
@@ -223,7 +228,12 @@ def _differ(old, new):
     return '; '.join([f"{k} {old.get(k)!r} there, {new.get(k)!r} now" for k in keys[:3]]+more)
 
 # %% ../../nbs/31_run.checkpoint.ipynb #670f0e3a
-def own_place(plain, settings, kept, fresh=False):
+def own_place(
+    plain,         # Path that the run has where nobody else has it
+    settings:dict, # of the run
+    kept,          # function of a Path: the settings that it holds; None where there is no such file
+    fresh:bool=False, # take a file that cannot be read for another run's?
+)->tuple:          # Path; why it is not `plain`, '' where it is or where it was there already
     "`plain`, or a name with an id where `plain` has other settings, as `kept` reads them; and what sets the two apart"
     own = plain.with_stem(f'{plain.stem}-{fingerprint(str(settings))}')
     if own.exists(): return own,''
@@ -235,7 +245,9 @@ def own_place(plain, settings, kept, fresh=False):
     return (own if why else plain),why
 
 # %% ../../nbs/31_run.checkpoint.ipynb #b99431e0
-def set_aside(file):
+def set_aside(
+    file, # Path
+)->Path:  # None where there was no file
     "Give the file, where there is one, a name that nobody looks for; that name"
     if not file.exists(): return
     return file.rename(next(o for i in count(1) if not (o := file.with_name(f'{file.name}.old{i}')).exists()))

@@ -18,7 +18,7 @@ from fastai.learner import Learner, noop
 from fastai.callback.progress import ProgressCallback
 from fastai.metrics import accuracy, top_k_accuracy
 from fastai.torch_core import rank_distrib, set_seed
-from ..core import own_device, told_memory
+from ..core import lock, own_device, told_memory
 from ..callback import distill_cbs
 from ..cache import ViewCache
 from ..data.sets import data_sets
@@ -28,7 +28,7 @@ from ..metrics import ExpectedCalibrationError
 from ..models.all import make_model
 from ..models.imagenet import imagenet_model, input_map
 from .checkpoint import Checkpoint, Deadline, check_room, load_run, own_place, run_bytes, set_aside, _data_hash, _later, _teacher_hash
-from .ledger import append_row, hardware, keep, lock, table_text, utc_now
+from .ledger import append_row, hardware, keep, table_text, utc_now
 from .options import RunOptions, as_words, choose_dtype, command, _amp
 from .recipes import Recipe, make_dls
 from .schedules import GrowImages, fit_schedule, opt_func

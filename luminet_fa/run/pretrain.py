@@ -11,9 +11,9 @@ from pathlib import Path
 import safetensors, safetensors.torch
 from torch import nn
 from fastcore.meta import delegates
-from ..core import InputError, PathError, pick
+from ..core import InputError, PathError, pick, write_atomic
 from ..data.cifar import cifar100_stats
-from .ledger import as_now, source_commit, write_atomic, utc_now
+from .ledger import as_now, source_commit, utc_now
 from ..models.cifar import cifar_model, cifar_models
 from .recipes import Recipe, teachers
 from ..teacher import load_teacher, check_teacher

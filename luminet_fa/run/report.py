@@ -48,8 +48,7 @@ def _two_way(rows, methods, col):
     x = pd.concat([rows.method.to_frame()==m for m in methods] + [pd.get_dummies(rows.seed, drop_first=True)], axis=1).to_numpy(float)
     beta,_,rank,_ = np.linalg.lstsq(x, rows[col], rcond=None)
     df = len(x)-rank
-    less = np.eye(len(methods)-1, x.shape[1], 1)
-    less = np.eye(1, x.shape[1])-less
+    less = np.eye(1, x.shape[1])-np.eye(len(methods)-1, x.shape[1], 1)    # each row: the first method less another
     v = less@np.linalg.pinv(x.T@x)@less.T
     se = np.sqrt(np.diag(v))
     corr = tuple(map(tuple, (v/np.outer(se, se)).round(6)))
@@ -113,9 +112,13 @@ def _unlike(rows):
     return '; '.join(out)
 
 # %% ../../nbs/34_run.report.ipynb #275c7b27
+def _data(recipe):
+    "The data set of the recipe called so, whose name begins with it; where that is not known, what is usual of one"
+    return data_sets.get(str(recipe).split('/')[0], DataSet)
+
 def _measure(rows):
-    "What the results of `rows` are given in, as the table of data sets says; a recipe's name begins with its data set"
-    return ' / '.join(dict.fromkeys(data_sets.get(str(o).split('/')[0], DataSet).measure for o in rows.recipe)) or DataSet.measure
+    "What the results of `rows` are given in, as the table of data sets says"
+    return ' / '.join(dict.fromkeys(_data(o).measure for o in rows.recipe)) or DataSet.measure
 
 def _unit(rows): return _measure(rows).rpartition(', ')[2]
 
@@ -168,7 +171,7 @@ def verdict(self:Summary)->str: # a sentence or two
 def _tested(rows):
     "How many images the results of one comparison were measured on; 0 where nobody says"
     if 'tested' in rows and rows.tested.notna().any(): return int(rows.tested.max())
-    return 0 if rows.holdout.any() else data_sets.get(str(rows.recipe.iloc[0]).split('/')[0], DataSet).tests
+    return 0 if rows.holdout.any() else _data(rows.recipe.iloc[0]).tests
 
 def _sided(c):
     "Of each difference in `c` on which side of zero its interval lies, as a word"
@@ -204,8 +207,9 @@ def _verdict(self:Summary):
     ours,n = _control(names),_tested(s)
     c = contrasts(s, ours, least=_least(s)).rename(_label)
     known,side = c.dropna(),_sided(c)
-    top = _label(s.groupby('method').top1.mean().idxmax())
-    if known.empty: return f'{top} has the largest mean, but fewer than three seeds decide nothing.'
+    if known.empty:
+        top = s.groupby('method').top1.mean().idxmax()
+        return f'{_label(top)} has the largest mean, but fewer than three seeds decide nothing.'
     first = ', '.join(f'{_joined[w]} {_and(g)}' for w,g in known.index.groupby(side[known.index]).items())
     first = f'{_label(ours)} '+(f'won: it is {first}' if (known.low>0).all() else f'is {first}')
     said = '; '.join('{1:+.2f} against {0} ({2:+.2f} to {3:+.2f})'.format(*o) for o in known.itertuples())
@@ -356,11 +360,11 @@ def _differs(r, recipe):
     out = [f'{k} {getattr(r, k)}, not {v}' for k,v in want.items() if getattr(r, k)!=v]
     if r.epochs!=recipe.epochs: out.insert(0, f'{r.epochs} of {recipe.epochs} epochs')
     own = recipe.method(r.method) if r.method in recipe.methods else {}
-    said,sync = {*r.settings.split()},'sync=1' in r.settings.split()
+    said = {*r.settings.split()}
     if said-{'cache=1','sync=1'}!={f'{k}={v:.6g}' for k,v in own.items()}: out.append('other settings')
     elif r.method=='luminet' and recipe.luminet_by_rule: out.append('settings by our rule, since none are published')
     if 'cache=1' in said: out.append("the teacher's logits from a cache, in float16")
-    if r.processes>1 and not sync: out.append(f'{r.processes} processes, each with its own perception and BatchNorm')
+    if r.processes>1 and 'sync=1' not in said: out.append(f'{r.processes} processes, each with its own perception and BatchNorm')
     taught = r.method not in ('alone','teacher') and claimed
     if taught and not abs(given-claimed)<=.5: out.append(f'a teacher of {given:.2f}, not {claimed:.2f}')
     return '; '.join(out)
@@ -391,6 +395,7 @@ def compare_table(
     known:dict=None, # as for compare
 )->pd.DataFrame:     # text
     "What compare finds, to be read"
+    known = recipes if known is None else known
     c = compare(rows, known)
     unit = _unit(c)
     cols = _epochs(c, unit)
@@ -398,7 +403,6 @@ def compare_table(
     cols |= {'seeds':c.n, 's per run':c.seconds.map('{:,.0f}'.format), 'hardware':c.hardware}
     paper = c.published.map('{:.2f}'.format) + c.published_epochs.map(' ({:.0f} epochs)'.format)
     cols[f'published (best epoch), {unit}'] = paper.where(c.published.notna(), '–')
-    known = recipes if known is None else known
     best = [known[k].other if k in known and m=='luminet' else {} for k,m in zip(c.recipe, c.method)]
     if any(best): cols['best other logit method'] = ['; '.join(f'{v:.2f} ({k})' for k,v in o.items()) for o in best]
     return _grouped(c, **cols, note=c.note)
