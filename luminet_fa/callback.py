@@ -84,6 +84,22 @@ def set_teacher(self:DistillCallback,
     self._teacher = as_teacher(teacher, self.speed, weights_only, arch=arch, class_map=self.class_map, teacher_tfm=self.teacher_tfm)
     return self
 
+# %% ../nbs/03_callback.ipynb #cb9a4b47
+@patch(as_prop=True)
+def student(self:DistillCallback)->Tensor: # (B,C) or (B,C,H,W)
+    "The student's logits that the term compares"
+    return self.pred
+
+@patch(as_prop=True)
+def targets(self:DistillCallback)->tuple: # of tensors
+    "What a loss with `needs_targ` gets beside the logits"
+    return self.yb
+
+@patch(as_prop=True)
+def samples(self:DistillCallback)->int: # >=0
+    "How many samples this batch counts as in the epoch's means"
+    return len(self.pred)
+
 # %% ../nbs/03_callback.ipynb #fa0ff016
 @patch(as_prop=True)
 def ramp(self:DistillCallback)->float: # in [0,1]
@@ -199,7 +215,12 @@ def _autocast(self:DistillCallback):
 @patch
 def before_batch(self:DistillCallback):
     "Ask the teacher about this batch"
-    with self._autocast(): self._z = self._teacher.on_batch(self.dl, *self.xb)
+    self._ask(*self.xb)
+
+@patch
+def _ask(self:DistillCallback, *xb):
+    "Ask the teacher about its inputs for this batch"
+    with self._autocast(): self._z = self._teacher.on_batch(self.dl, *xb)
     self._unlabelled = len(self.yb)==0
     if self._unchecked: self._check_first()
 
@@ -241,13 +262,13 @@ def after_pred(self:DistillCallback):
         o.copy_(was)
         raise InputError(f"teacher and student share {k}, which training changes: freeze that part with .eval() in "
                          "every epoch (BnFreeze), or give the teacher a copy.deepcopy")
-    _check_raw(self.pred, 'student')
-    s,t = tuple(self.pred.shape),tuple(self._z.shape)
+    _check_raw(self.student, 'student')
+    s,t = tuple(self.student.shape),tuple(self._z.shape)
     if s[1]!=t[1]:
         raise InputError(f"the student has {s[1]} classes and the teacher {t[1]}: pass class_map, for each student "
                          "class the teacher's index")
     if s!=t: raise InputError(f"the student's logits have shape {s}, the teacher's {t}: make them the same size")
-    self._check_targets(self.pred)
+    self._check_targets(self.student)
 
 # %% ../nbs/03_callback.ipynb #39187d8f
 @patch
@@ -263,7 +284,7 @@ def _check_targets(self:DistillCallback, z):
 @patch
 def after_loss(self:DistillCallback):
     "Compose: `ce_w` times the learner's loss plus `ramp*kd_w` times the distillation term"
-    z_s = _floats(self.pred, 'the student must return')
+    z_s = _floats(self.student, 'the student must return')
     with autocast_off(z_s): kd = self._term(z_s)
     if self._unchecked: self._check_term(kd, z_s)
     total = self.ramp*self.kd_w*kd
@@ -281,7 +302,7 @@ def after_loss(self:DistillCallback):
 @patch
 def _term(self:DistillCallback, z_s):
     "The distillation term of the student logits `z_s`"
-    return self.kd_func(z_s, self._z.to(z_s.dtype), *(self.yb if getattr(self.kd_func, 'needs_targ', False) else ()))
+    return self.kd_func(z_s, self._z.to(z_s.dtype), *(self.targets if getattr(self.kd_func, 'needs_targ', False) else ()))
 
 # %% ../nbs/03_callback.ipynb #027c3552
 @patch
@@ -303,7 +324,7 @@ def _check_term(self:DistillCallback, kd, z_s):
 def _add(self:DistillCallback, k, v):
     "Count `v` into this epoch's mean of `k`"
     tot,n = self._sums.get(k, (0.,0))
-    bs = len(self.pred)
+    bs = self.samples
     self._sums[k] = tot+v.detach().float()*bs,n+bs
 
 # %% ../nbs/03_callback.ipynb #ac5820b8
