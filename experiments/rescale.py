@@ -26,6 +26,13 @@ def logits(nets, batches):
             out['y'].append(y.as_subclass(Tensor))
     return {k: torch.cat(v) for k, v in out.items()}
 
+def kept(file, nets, batches):
+    "The same, from `file` where it is there; None: from the networks"
+    if file and Path(file).exists(): return torch.load(file)
+    z = logits(nets, batches)
+    if file: torch.save(z, file)
+    return z
+
 def centred(z): return z-z.mean(1, keepdim=True)
 
 def affine(a, b): return lambda z: a*centred(z)+b
@@ -92,16 +99,17 @@ def main():
     p.add_argument('recipe', help='digits, or the pair of the CIFAR-100 networks')
     for k in ('path', 'teacher', 'student'): p.add_argument(f'--{k}', help=dict(path='folder of CIFAR-100').get(k, f"file of the {k}'s weights"))
     p.add_argument('--seeds', type=int, nargs='+', default=[0])
+    p.add_argument('--logits', help='folder that keeps the logits of one pair, and has them the next time')
     p.add_argument('--save', help='folder of the tracked tables')
     a = p.parse_args()
     r = get_recipe(a.recipe)
     for seed in a.seeds:
         if r.data=='digits': (nets, parts), few = digits(seed), [100]
         else:
-            dls, few = make_dls(r, a.path, device='cpu', images=10_000), [100, 500]
+            dls, few = make_dls(r, a.path, device='cpu', images=5000), [100, 500]
             nets = {n: load_teacher(f, arch=make_model(m, dls.c)) for n, f, m in (('teacher', a.teacher, r.teacher), ('published', a.student, r.student))}
             parts = dict(seen=dls.train.new(shuffle=False, drop_last=False), test=dls.valid)
-        z = {k: logits(nets, dl) for k, dl in parts.items()}
+        z = {k: kept(a.logits and f'{a.logits}/{k}.pt', nets, dl) for k, dl in parts.items()}
         if 'test' in z:
             fit = rank_in_class(z['test']['y'])<50
             z |= {k: {n: v[i] for n, v in z['test'].items()} for k, i in (('fit', fit), ('report', ~fit))}
