@@ -14,32 +14,25 @@ from torch import nn, Tensor
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
-from fastcore.basics import compose, ifnone, patch, tuplify
-from .core import InputError, check_labels, check_logits, exact_float32, with_bar
+from fastcore.basics import compose, ifnone, patch
+from .core import InputError, check_logits, exact_float32, with_bar
 from .fold import _check_same
 from .teacher import Teacher, _inputs, _right, as_teacher
 
 # %% ../nbs/25_rescale.ipynb #b21d9a58
-def _hits(z, b, n_inp):
-    "Of a batch whether the teacher's logits `z` name each label; nothing where there are no labels"
-    with suppress(InputError, IndexError): return z.argmax(1).cpu()==check_labels(tuplify(b)[n_inp], z).cpu()
-    return z.new_zeros(0).bool().cpu()
-
-def _answers(asked, model, teacher, dl, n_inp, progress):
-    "Logits (N,C) of the student and of the teacher over `dl`, in float64 on the CPU, and which labels the teacher knows"
+def _answers(student, teacher, inputs):
+    "Logits (N,C) of both over the batches of `inputs`, in float64 on the CPU"
     rows = []
-    for b in with_bar(dl, progress):
-        x = _inputs(b, n_inp, model)
-        z = asked(*x),teacher(*x)
-        for o,who in zip(z, ('student','teacher')):
-            check_logits(o, who)
-            if o.ndim!=2: raise InputError(f"only logits (B,C) can be rescaled, got shape {tuple(o.shape)}")
-        if z[0].shape!=z[1].shape:
-            C,C_t = (o.shape[1] for o in z)
-            raise InputError(f"the student has {C} classes and the teacher {C_t}: pass Teacher(teacher, class_map=...)")
-        rows.append((*(o.cpu().double() for o in z), _hits(z[1], b, n_inp)))       # MPS has no float64
-    if sum(len(o[0]) for o in rows)<2: raise InputError("rescaling needs two images or more")
-    return [torch.cat(o) for o in zip(*rows)]
+    for x in inputs:
+        z = student(*x),teacher(*x)
+        for o,who in zip(z, ('student','teacher')): check_logits(o, who)
+        s,t = (o.shape for o in z)
+        if len(s)!=2: raise InputError(f"only logits (B,C) can be rescaled, got shape {tuple(s)}")
+        if s!=t: raise InputError(f"the student has {s[1]} classes and the teacher {t[1]}: pass Teacher(teacher, class_map=...)")
+        rows.append([o.cpu().double() for o in z])                     # MPS has no float64
+    z_s,z_t = map(torch.cat, zip(*rows))
+    if len(z_s)<2: raise InputError("rescaling needs two images or more")
+    return z_s,z_t
 
 # %% ../nbs/25_rescale.ipynb #5b390483
 _ridge = 20.   # images that weigh as much as a deviation of one in logits
@@ -111,21 +104,21 @@ def _fold_scale(model, a, b, x):
         return m
     return scaled
 
-# %% ../nbs/25_rescale.ipynb #a928dd3e
-def _warn_seen(hits, teacher, student, n_inp):
+# %% ../nbs/25_rescale.ipynb #061148ae
+def _warn_seen(teacher, student, dl, n_inp):
     "Warn where the teacher knows the images far better than the validation images of the learner `student`"
-    try: good,n,_ = _right(teacher, student.dls.valid, n_inp)
-    except (InputError, AttributeError, IndexError): return        # nothing to compare with
-    acc,p = hits.double().mean().item(),good/n
-    if acc>p+max(.02, 3*(p*(1-p)*(1/n+1/len(hits)))**.5):           # three standard errors of the difference
-        warnings.warn(f"the teacher knows {acc:.1%} of these images and {p:.1%} of the validation images: it has seen them and is surer of them, "
-                      "so pass images that it has not seen; they need no labels")
+    try: (a,n,_),(b,m,_) = (_right(teacher, o, n_inp) for o in (dl, student.dls.valid))
+    except (InputError, IndexError): return                      # no labels, so nobody can know
+    a,b = a/n,b/m
+    if a>b+max(.02, 3*(b*(1-b)*(1/n+1/m))**.5):                  # three standard errors of the difference
+        warnings.warn(f"the teacher knows {a:.1%} of these images and {b:.1%} of the validation images: it has seen them and is "
+                      "surer of them, so pass images that it has not seen; they need no labels")
 
 # %% ../nbs/25_rescale.ipynb #8de30c54
 def match_scale(
     student,            # a Learner or a module, already distilled; it is not changed
     teacher,            # a Teacher, or anything load_teacher takes without `arch`
-    dl,                 # images that the teacher has not seen: a DataLoader, or DataLoaders, whose validation images are taken; no label enters
+    dl,                 # images that the teacher has not seen, a DataLoader; of DataLoaders those for validation. Labels do not enter
     n_inp:int=1,        # how many items of a batch are inputs
     progress:bool=True, # show a progress bar
 )->nn.Module:           # a copy of the student, in eval mode, with other scales and levels of its logits
@@ -137,8 +130,8 @@ def match_scale(
     x = _inputs(next(iter(dl)), n_inp, net)
     model = _copy_eval(net, *x)
     asked = Teacher(model)                                      # as a teacher is: it may write into its input
-    z_s,z_t,hits = _answers(asked, model, teacher, dl, n_inp, progress)
-    if len(hits) and isinstance(student, Learner) and dl is not student.dls.valid: _warn_seen(hits, teacher, student, n_inp)
+    z_s,z_t = _answers(asked, teacher, (_inputs(b, n_inp, model) for b in with_bar(dl, progress)))
+    if isinstance(student, Learner) and dl is not student.dls.valid: _warn_seen(teacher, student, dl, n_inp)
     a,b = (o.float().to(x[0].device) for o in _nearest(z_s, z_t))
     return _fold_scale(model, a, b, x).eval()
 
