@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
 from luminet_fa.all import *
 from luminet_fa.data.tensor import rank_in_class
+from luminet_fa.metrics import reliability_bins
 from luminet_fa.rescale import _nearest, _ridge
 from luminet_fa.run.ledger import append_row, hardware, source_commit, utc_now
 from luminet_fa.run.schedules import opt_func
@@ -110,7 +111,7 @@ def main():
             dls, few = make_dls(r, a.path, device='cpu', images=5000), [100, 500]
             nets = {n: load_teacher(f, arch=make_model(m, dls.c)) for n, f, m in (('teacher', a.teacher, r.teacher), ('published', a.student, r.student))}
             parts = dict(seen=dls.train.new(shuffle=False, drop_last=False), test=dls.valid)
-        z = {k: kept(a.logits and f'{a.logits}/{k}.pt', nets, dl) for k, dl in parts.items()}
+        z = {k: kept(a.logits and f'{a.logits}/{k}-s{seed}.pt', nets, dl) for k, dl in parts.items()}
         if 'test' in z:
             fit = rank_in_class(z['test']['y'])<50
             z |= {k: {n: v[i] for n, v in z['test'].items()} for k, i in (('fit', fit), ('report', ~fit))}
