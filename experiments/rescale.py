@@ -15,7 +15,7 @@ warnings.filterwarnings('ignore')
 from luminet_fa.all import *
 from luminet_fa.data.tensor import rank_in_class
 from luminet_fa.metrics import reliability_bins
-from luminet_fa.rescale import _nearest, _ridge
+from luminet_fa.rescale import _centred, _fit, _moments, _nearest, _ridge
 from luminet_fa.run.ledger import append_row, hardware, source_commit, utc_now
 from luminet_fa.run.schedules import opt_func
 
@@ -28,29 +28,11 @@ def logits(nets, batches):
             out['y'].append(y.as_subclass(Tensor))
     return {k: torch.cat(v) for k, v in out.items()}
 
-def kept(file, nets, batches):
-    "The same, from `file` where it is there; None: from the networks"
-    if file and Path(file).exists(): return torch.load(file)
-    z = logits(nets, batches)
-    if file: torch.save(z, file)
-    return z
+def affine(a, b): return lambda z: a*_centred(z)+b
 
-def centred(z): return z-z.mean(1, keepdim=True)
+def moments(z_s, z_t): return affine(*_moments(_centred(z_s), _centred(z_t)))
 
-def affine(a, b): return lambda z: a*centred(z)+b
-
-def moments(z_s, z_t):
-    "The map that gives each class the mean and the spread of the teacher's logits"
-    (m_s, s_s), (m_t, s_t) = ((z.mean(0), z.std(0, correction=0)) for z in map(centred, (z_s, z_t)))
-    return affine(s_t/s_s, m_t-s_t/s_s*m_s)
-
-def nearest(z_s, z_t, **kw): return affine(*_nearest(z_s, z_t, **kw))
-
-def from_moments(z_s, z_t):
-    "The nearest map to the teacher's softmax, held back towards the moments in the place of one scale"
-    first = moments(z_s, z_t)
-    then = nearest(first(z_s), z_t)
-    return lambda z: then(first(z))
+def one_scale(z_s, z_t): return affine(*_nearest(_centred(z_s), z_t.softmax(1)))
 
 def temperature(z, y):
     "The factor of the logits that is best on labelled images"
@@ -69,13 +51,14 @@ def maps(s, t, y, few):
     "Maps as name, images, whether their labels are used, and function, from logits of images that the teacher has seen and of others"
     yield 'nothing', 0, False, lambda z: z
     yield 'moments, seen', len(s['seen']), False, moments(s['seen'], t['seen'])
-    yield 'match_scale, seen', len(s['seen']), False, nearest(s['seen'], t['seen'])
+    yield 'match_scale, seen', len(s['seen']), False, affine(*_fit(s['seen'], t['seen']))
     order = torch.randperm(len(y['fit']), generator=torch.Generator().manual_seed(0))
     for n in (*few, len(order)):
         a, b, labels = (o['fit'][order[:n]] for o in (s, t, y))
         yield 'moments', n, False, moments(a, b)
-        yield 'ridge towards the moments', n, False, from_moments(a, b)
-        for r in (.2, 2., 20., 200.): yield 'match_scale' if r==_ridge else f'match_scale with ridge {r:g}', n, False, nearest(a, b, ridge=r)
+        yield 'match_scale', n, False, affine(*_fit(a, b))
+        yield 'match_scale with a tenth of the penalty', n, False, affine(*_fit(a, b, _ridge/10))
+        yield 'one scale and the penalty', n, False, one_scale(a, b)
         yield 'temperature', n, True, temperature(a, labels)
 
 def digits(seed):
@@ -96,6 +79,19 @@ def digits(seed):
             'KD, 100 labels, 30 epochs': fitted(8, few, 30, .03, DistillCallback(teacher, KDLoss(T=4.)))}
     return nets, dict(seen=dls(pad=0).train.new(shuffle=False, drop_last=False), fit=every.valid, report=digits_dls(device='cpu').valid)
 
+def cifar(r, a):
+    "As `digits`, of networks that are given"
+    dls = make_dls(r, a.path, device='cpu', images=5000)
+    nets = {n: load_teacher(f, arch=make_model(m, dls.c)) for n, f, m in (('teacher', a.teacher, r.teacher), ('published', a.student, r.student))}
+    return nets, dict(seen=dls.train.new(shuffle=False, drop_last=False), test=dls.valid)
+
+def answers(nets, parts):
+    "Part -> network -> logits; test images that nobody has divided become 50 of each class to fit to, and the others"
+    z = {k: logits(nets, dl) for k, dl in parts.items()}
+    if 'test' not in z: return z
+    fit = rank_in_class(z['test']['y'])<50
+    return dict(seen=z['seen'], **{k: {n: v[i] for n, v in z['test'].items()} for k, i in (('fit', fit), ('report', ~fit))})
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     p.add_argument('recipe', help='digits, or the pair of the CIFAR-100 networks')
@@ -105,19 +101,14 @@ def main():
     p.add_argument('--save', help='folder of the tracked tables')
     a = p.parse_args()
     r = get_recipe(a.recipe)
+    few, of = ([100], lambda: digits(seed)) if r.data=='digits' else ([100, 500], lambda: cifar(r, a))
+    said = f"python experiments/rescale.py {r.name}" + ' --path DIR --teacher FILE --student FILE'*(a.path is not None)
     for seed in a.seeds:
-        if r.data=='digits': (nets, parts), few = digits(seed), [100]
-        else:
-            dls, few = make_dls(r, a.path, device='cpu', images=5000), [100, 500]
-            nets = {n: load_teacher(f, arch=make_model(m, dls.c)) for n, f, m in (('teacher', a.teacher, r.teacher), ('published', a.student, r.student))}
-            parts = dict(seen=dls.train.new(shuffle=False, drop_last=False), test=dls.valid)
-        z = {k: kept(a.logits and f'{a.logits}/{k}-s{seed}.pt', nets, dl) for k, dl in parts.items()}
-        if 'test' in z:
-            fit = rank_in_class(z['test']['y'])<50
-            z |= {k: {n: v[i] for n, v in z['test'].items()} for k, i in (('fit', fit), ('report', ~fit))}
+        file = a.logits and Path(a.logits)/f'{r.data}-s{seed}.pt'
+        z = torch.load(file) if file and file.exists() else answers(*of())
+        if file: torch.save(z, file)
         t, y = ({k: v[n] for k, v in z.items()} for n in ('teacher', 'y'))
-        said = f"python experiments/rescale.py {r.name}" + f' --path DIR --teacher FILE --student FILE'*(a.path is not None)
-        for net in nets:
+        for net in [n for n in z['fit'] if n!='y']:
             s = {k: v[net] for k, v in z.items()}
             for name, n, labels, f in islice(maps(s, t, y, few), 1 if net=='teacher' else None):
                 row = dict(date=utc_now(), recipe=r.name, student=net, seed=seed, map=name, images=n, labels=labels)

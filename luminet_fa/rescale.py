@@ -37,27 +37,39 @@ def _answers(student, teacher, inputs):
 # %% ../nbs/25_rescale.ipynb #5b390483
 _ridge = 20.   # images that weigh as much as a deviation of one in logits
 
+def _centred(z): return z-z.mean(1, keepdim=True)
+
+def _moments(z_s, z_t):
+    "Factor and summand of each class, (C,) each, that give the logits `z_s` the mean and the spread of `z_t`"
+    s = z_s.std(0)
+    if not (s>1e-6*s.max()).all():
+        raise InputError(f"the student says the same of every image for class {int(s.argmin())}: there is nothing to rescale")
+    a = z_t.std(0)/s
+    return a,z_t.mean(0)-a*z_s.mean(0)
+
 def _nearest(
-    z_s,      # the student's logits, float64, (N,C)
-    z_t,      # the teacher's, (N,C)
-    ridge=_ridge, # weight of the squared deviations from the common scale beside that of one image, >0
-):            # factor and summand of each class, (C,) each, for the student's logits without their mean over the classes
-    "The scale and level of each class with which the student's softmax is nearest to the teacher's"
-    x,p = z_s-z_s.mean(1, keepdim=True),z_t.softmax(1)
+    x,   # logits, float64, (N,C)
+    p,   # the teacher's softmax, (N,C)
+    ridge=_ridge, # weight of the squared deviations from the common factor beside that of one image, >0
+):            # factor and summand of each class, (C,) each
+    "The factors, nearly one for all, and the summands, nearly 0, with which the softmax of `x` is nearest to `p`"
     s = x.std()
-    if not s>0: raise InputError("the student says the same of every image and every class: there is nothing to rescale")
-    t,u,v = z_t.sub(z_t.mean(1, keepdim=True)).std(),*x.new_zeros(2, x.shape[1])
-    free = [o.clone().requires_grad_() for o in (t, u, v)]
+    free = t,u,v = [o.clone().requires_grad_() for o in (s, *x.new_zeros(2, x.shape[1]))]
     opt = torch.optim.LBFGS(free, max_iter=200, line_search_fn='strong_wolfe')
     def loss():
-        t,u,v = free
         opt.zero_grad()
         l = F.cross_entropy((t+u)*x/s+v, p)+ridge/len(x)*(u.square()+v.square()).sum()
         l.backward()
         return l
     with torch.enable_grad(): opt.step(loss)
-    t,u,v = (o.detach() for o in free)
-    return (t+u)/s,v
+    return ((t+u)/s).detach(),v.detach()
+
+def _fit(z_s, z_t, ridge=_ridge):
+    "Factor and summand of each class for the student's logits without their mean over the classes"
+    z_s,z_t = _centred(z_s),_centred(z_t)
+    a,b = _moments(z_s, z_t)
+    c,d = _nearest(a*z_s+b, z_t.softmax(1), ridge)
+    return c*a,c*b+d
 
 # %% ../nbs/25_rescale.ipynb #c2660d46
 class ClassScale(nn.Module):
@@ -104,7 +116,7 @@ def _fold_scale(model, a, b, x):
         return m
     return scaled
 
-# %% ../nbs/25_rescale.ipynb #061148ae
+# %% ../nbs/25_rescale.ipynb #defee928
 def _warn_seen(teacher, student, dl, n_inp):
     "Warn where the teacher knows the images far better than the validation images of the learner `student`"
     try: (a,n,_),(b,m,_) = (_right(teacher, o, n_inp) for o in (dl, student.dls.valid))
@@ -132,7 +144,7 @@ def match_scale(
     asked = Teacher(model)                                      # as a teacher is: it may write into its input
     z_s,z_t = _answers(asked, teacher, (_inputs(b, n_inp, model) for b in with_bar(dl, progress)))
     if isinstance(student, Learner) and dl is not student.dls.valid: _warn_seen(teacher, student, dl, n_inp)
-    a,b = (o.float().to(x[0].device) for o in _nearest(z_s, z_t))
+    a,b = (o.float().to(x[0].device) for o in _fit(z_s, z_t))
     return _fold_scale(model, a, b, x).eval()
 
 # %% ../nbs/25_rescale.ipynb #17dce4b3
