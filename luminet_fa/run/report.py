@@ -127,6 +127,10 @@ def _pm(m, s): return [f'{a:.2f}' + f' ± {b:.2f}'*(b==b) for a,b in zip(m, s)]
 
 def _epochs(df, unit): return {f'last epoch, {unit} ± sd':_pm(df.top1, df.sd), f'best epoch, {unit} ± sd':_pm(df.best, df.best_sd)}
 
+def _same_work(settings):
+    "Did runs of these settings do the same work? A cache is filled by the first of them"
+    return not settings.str.contains('cache=').any()
+
 _figures = dict(n=('seed','size'), top1=('top1','mean'), sd=('top1','std'), best=('best_top1','mean'), best_sd=('best_top1','std'),
                 seconds=('seconds','mean'), times=('times','sum'))
 
@@ -156,7 +160,7 @@ class Summary:
 def table(self:Summary)->pd.DataFrame: # text, one row per method
     "Mean ± standard deviation over seeds of each method; seconds where no cache made the runs unequal"
     cols = _epochs(self.df, _unit(self.rows)) | {'seeds':self.df.n}
-    if not self.rows.settings.str.contains('cache=').any(): cols['s per run'] = self.df.seconds.round(1)
+    if _same_work(self.rows.settings): cols['s per run'] = self.df.seconds.round(1)
     if (more := self.df.times-self.df.n).any(): cols['repeated'] = more
     return pd.DataFrame(cols).rename(index=_label).rename_axis(None)
 
@@ -400,7 +404,10 @@ def compare_table(
     unit = _unit(c)
     cols = _epochs(c, unit)
     if c.top5.notna().any(): cols['top-5, %'] = c.top5.map('{:.2f}'.format, na_action='ignore').fillna('')
-    cols |= {'seeds':c.n, 's per run':c.seconds.map('{:,.0f}'.format), 'hardware':c.hardware}
+    cols['seeds'] = c.n
+    timed = _comparisons(c).settings.transform(_same_work).astype(bool)
+    if timed.any(): cols['s per run'] = c.seconds.map('{:,.0f}'.format).where(timed, '')
+    cols['hardware'] = c.hardware
     paper = c.published.map('{:.2f}'.format) + c.published_epochs.map(' ({:.0f} epochs)'.format)
     cols[f'published (best epoch), {unit}'] = paper.where(c.published.notna(), '–')
     best = [known[k].other if k in known and m=='luminet' else {} for k,m in zip(c.recipe, c.method)]
