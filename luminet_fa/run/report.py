@@ -220,7 +220,7 @@ def _verdict(self:Summary):
     few = _and(c.index.difference(known.index, sort=False))
     out = f'{first}. Points, last epoch, with simultaneous 95 % intervals over {known.seeds.min()} seeds: {said}.'
     if few: out += f' Not compared, with fewer than three seeds in common: {few}.'
-    if n: out += f' One result on {n:,} images has a sampling error of ±{_sampling(s, n):.1f} points.'
+    if n: out += f' One result on {n:,} images has a sampling error of ±{_sampling(s, n):.1f} points (95 %).'
     return out
 
 # %% ../../nbs/34_run.report.ipynb #77558972
