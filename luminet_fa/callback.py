@@ -59,7 +59,7 @@ class DistillCallback(_Tidy):
     ):
         for n,o in dict(ce_w=ce_w, kd_w=kd_w).items():
             if not 0<=o<float('inf'): raise InputError(f"{n} must be a finite number >= 0, got {o}")
-        if not ce_w and not kd_w: raise InputError("ce_w and kd_w are both 0: nothing would be trained")
+        if not (ce_w or kd_w): raise InputError("ce_w and kd_w are both 0: nothing would be trained")
         _check_warmup(warmup)
         if not callable(loss): raise InputError(f"loss must be a function of two logits, got {type(loss).__name__}")
         store_attr('ce_w,kd_w,warmup,class_map,teacher_tfm,speed')
@@ -348,10 +348,11 @@ class LumiNetCallback(DistillCallback):
 def _check_batch(self:LumiNetCallback, z_t):
     "Perception compares the samples of a batch: refuse one in the first, warn below eight; later warn of one"
     n = z_t.numel()//z_t.shape[1]*(_world_size() if self.sync else 1)
-    if n>=8 or n>1 and not self._unchecked: return
     if n==1 and self._unchecked:
         raise InputError("a batch of one has nothing to compare with, and LumiNet's loss would be 0: use a larger batch size")
-    warnings.warn(f"batches of {n}: LumiNet's statistics over so few samples are mostly noise, and over one sample its term is 0; 50 and more are advised")
+    if n<(8 if self._unchecked else 2):
+        warnings.warn(f"batches of {n}: LumiNet's statistics over so few samples are mostly noise, and its term over a single "
+                      "one is 0; 50 and more are advised")
 
 # %% ../nbs/03_callback.ipynb #9903959f
 def distill_cbs(
