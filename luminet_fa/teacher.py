@@ -177,10 +177,10 @@ def _where(xb):
 def _ask(self:Teacher, xb):
     "The answer of the owner's network as it is now"
     m,(device,dtype) = self.module,_where(xb)
-    own = dict([*m.named_parameters(), *m.named_buffers()])
-    there = {k: _moved(o, device, dtype) for k,o in own.items()}
+    named = *m.named_parameters(),*m.named_buffers()
+    there = {k: new for k,o in named if (new := _moved(o, device, dtype)) is not o}
     with eval_mode(m):
-        if all(there[k] is o for k,o in own.items()): return m(*xb)
+        if not there: return m(*xb)
         if not self._told: _log.warning(f"the teacher's weights are copied to {device} as {dtype} for every batch: put it there yourself, "
                                         "or say that it stands still, by speed='fold' or learn.to_fast()")
         self._told = True
@@ -261,7 +261,7 @@ def on_batch(self:Teacher,
 _answers = WeakKeyDictionary()   # network -> what it was asked about last, and what it said
 
 def _equal(a, b):
-    if isinstance(a, Tensor) and isinstance(b, Tensor): return a.dtype==b.dtype and torch.equal(a, b)
+    if isinstance(a, Tensor) and isinstance(b, Tensor): return (a.dtype,a.device)==(b.dtype,b.device) and torch.equal(a, b)
     return a is b
 
 # %% ../nbs/02_teacher.ipynb #125b97fe
@@ -270,11 +270,10 @@ def once(self:Teacher,
     *xb,     # as for calling it
 )->Tensor:   # as from calling it
     "Ask the teacher, unless it has just been asked about equal inputs"
-    how = self.tfm,None if self.class_map is None else self.class_map.tolist()
-    kept,was,z = _answers.get(self.module, ((),None,None))
-    if len(kept)!=len(xb) or was!=how or not all(map(_equal, kept, xb)):
+    kept,z = _answers.get(self.module, ((),None))
+    if len(kept)!=len(xb)+2 or not all(map(_equal, kept, (self.tfm,self.class_map,*xb))):
         z = self(*xb)
-        _answers[self.module] = _copied(xb),how,z
+        _answers[self.module] = _copied((self.tfm,self.class_map,*xb)),z
     return z
 
 # %% ../nbs/02_teacher.ipynb #8692bb08

@@ -27,7 +27,7 @@ from ..losses import distill_methods
 from ..metrics import ExpectedCalibrationError
 from ..models.all import make_model
 from ..models.imagenet import imagenet_model, input_map
-from .checkpoint import Checkpoint, Deadline, check_room, load_run, own_place, run_bytes, set_aside, _data_hash, _later, _teacher_hash
+from .checkpoint import Checkpoint, Deadline, check_room, find_run, own_place, run_bytes, set_aside, _data_hash, _teacher_hash
 from .ledger import append_row, hardware, keep, table_text, utc_now
 from .options import RunOptions, as_words, choose_dtype, command, _amp
 from .recipes import Recipe, make_dls
@@ -50,6 +50,7 @@ class Job(GetAttr):
         store_attr('recipe,teacher,methods,commit')
         self.opts,self.changed,self.data = RunOptions(**kwargs),changed or {},data_sets[recipe.data]
         if self.opts.verbose is None: self.opts.verbose = 1 if self.data.embedded else 2
+        self.speed = 'compile' if self.compile else 'auto'          # of the teacher, as Teacher takes it
         self.dtype,self._why = choose_dtype(self.opts.dtype, self.device, self.data.bf16)
         self._deadline = Deadline(self.minutes)
         self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
@@ -115,10 +116,9 @@ def folder(self:Job)->Path:
 
 # %% ../../nbs/33_run.job.ipynb #671fbf5c
 @patch
-def _place(self:Job, method, seed, ext):
-    "Where a run keeps its file, and why that is not the plain name"
-    def kept(f): return (load_run(f) or {}).get('settings')
-    return own_place(self.folder/f'{method}-s{seed}.{ext}', self.settings(method, seed), kept, self.fresh)
+def _place(self:Job, method, seed):
+    "Where a run keeps its files, what is there, and why that is not the plain name"
+    return own_place(self.folder/f'{method}-s{seed}', self.settings(method, seed), find_run, self.fresh)
 
 @patch
 def file(self:Job,
@@ -127,7 +127,7 @@ def file(self:Job,
     ext:str,    # 'ckpt' while it runs, 'safetensors' when it is done
 )->Path:
     "Where a run of this job keeps its file: the plain name, or one with an id where a run of other settings has that"
-    return self._place(method, seed, ext)[0]
+    return self._place(method, seed)[0].with_suffix(f'.{ext}')
 
 # %% ../../nbs/33_run.job.ipynb #e1953956
 @patch
@@ -138,24 +138,16 @@ def settings(self:Job,
     "All that decides the result of one run; JSON-able. `data` is a hash, once `dls` has loaded them"
     r,taught,n = self.recipe,_has_teacher(method),self.n_images(method)
     base,own = (r.of_teacher(),{}) if method=='teacher' else (r,r.method(method))
-    odd = {}
-    if self.cache and taught: odd['cache'] = 1
+    odd = dict(cache=1) if self.cache and taught else {}
     if r.optimiser!='sgd': odd['opt'] = r.optimiser
     if self.sync and method=='luminet': odd['sync'] = 1
-    if r.size: odd.update(size=r.size, start_size=r.start_size)
-    if r.schedule=='paper': odd['milestones'] = [*r.milestones]
     return dict(recipe=r.name, method=method, arch=base.student, seed=seed, epochs=base.epochs, bs=r.bs, schedule=r.schedule,
         lr=own.pop('lr', base.lr), wd=base.wd, holdout=self.holdout, images=n, dtype=self.dtype,
-        teacher=self.teacher.id if taught and self.teacher else None, **own, **odd,
+        size=r.size, start_size=r.start_size, milestones=[*r.milestones], teacher=self.teacher.id if taught and self.teacher else None, **own, **odd,
         commit=luminet_fa.__version__ if self.commit=='none' else self.commit,         # a wheel has no commit
         data=self._hashes.get(n))
 
 # %% ../../nbs/33_run.job.ipynb #31c0de02
-@patch(as_prop=True)
-def speed(self:Job)->str:
-    "Of the teacher, as Teacher takes it"
-    return 'compile' if self.compile else 'auto'
-
 @patch
 def alone(self:Job):
     "While this job writes to its folder, no other does; with several processes the first one sees to it"
@@ -217,16 +209,14 @@ def learner(self:Job,
 @patch
 def _found(self:Job, method, seed):
     "Where a run is kept, finished and unfinished, and what there is of it, one or the other; prints what that means"
-    (done,why),(ckpt,other) = (self._place(method, seed, e) for e in ('safetensors','ckpt'))
-    name,kept = f'{method}, seed {seed}:',None
+    name,(place,kept,why) = f'{method}, seed {seed}:',self._place(method, seed)
+    done,ckpt = place.with_suffix('.safetensors'),place.with_suffix('.ckpt')
     if self.fresh:
         for f in filter(None, map(set_aside, (done,ckpt))): self._say(name, 'starts again; what there was is kept as', f)
-    else: kept = load_run(done) or load_run(ckpt)
+        kept = None
     if kept and 'row' in kept: self._say(name, 'finished before, taken from', done)
     elif kept: self._say(name, f"goes on after epoch {len(kept['history'])}, from", ckpt)
-    elif why or other:
-        plain = f'{self.folder}/{method}-s{seed} has other settings ({why or other}),'
-        self._say(name, plain, 'so this run is kept as', (done if why else ckpt).stem)
+    elif why: self._say(name, f'{self.folder}/{method}-s{seed} has other settings ({why}), so this run is kept as', place.name)
     return done,ckpt,kept
 
 # %% ../../nbs/33_run.job.ipynb #599ef88f
@@ -276,7 +266,7 @@ def _keep(self:Job, done, ckpt, data):
 _columns = ('date recipe method teacher student seed epochs schedule bs lr wd settings images top1 best_top1 best_epoch valid_loss '
             'teacher_top1 ece holdout seconds img_s dtype hardware processes torch fastai python luminet_fa '
             'commit command resumed top5 tested').split()
-_not_told = {'arch', *_columns, *_later}    # settings that are no part of the column `settings`
+_not_told = {'arch','data','size','start_size','milestones', *_columns}    # settings that are no part of the column `settings`
 _ece = ExpectedCalibrationError().name
 
 # %% ../../nbs/33_run.job.ipynb #d13ef172
@@ -326,9 +316,7 @@ def check_files(self:Job,
 ):
     "Refuse tables, checkpoints and finished runs that cannot be read"
     for f in self.tables: table_text(f, missing=True)
-    if self.fresh: return
-    for m,s in plan:
-        for ext in ('safetensors','ckpt'): load_run(self.file(m, s, ext))
+    for m,s in plan: self._place(m, s)
 
 # %% ../../nbs/33_run.job.ipynb #fe268f61
 @patch

@@ -13,7 +13,7 @@ from torch import nn
 from fastcore.meta import delegates
 from ..core import InputError, PathError, pick, write_atomic
 from ..data.cifar import cifar100_stats
-from .ledger import as_now, source_commit, utc_now
+from .ledger import source_commit, utc_now
 from ..models.cifar import cifar_model, cifar_models
 from .recipes import Recipe, teachers
 from ..teacher import load_teacher, check_teacher
@@ -45,9 +45,7 @@ def read_card(
     "The card in `file`"
     try:
         with open(file, 'rb'): pass                       # what the system cannot read is an OSError that names the file
-        with safetensors.safe_open(file, 'pt') as f: card = as_now(json.loads((f.metadata() or {}).get('card', '{}')))
-        if 'run' in card: card['run'] = as_now(card['run'])
-        return card
+        with safetensors.safe_open(file, 'pt') as f: return json.loads((f.metadata() or {}).get('card', '{}'))
     except FileNotFoundError: raise PathError(f"no teacher at {file}, and so no card") from None
     except (safetensors.SafetensorError, ValueError) as e:
         raise InputError(f"{file} cannot be read as safetensors ({type(e).__name__}): is it truncated?") from None
@@ -102,9 +100,9 @@ def _card(row, settings, n_out, top1):
 # %% ../../nbs/36_run.pretrain.ipynb #f030a484
 def _teacher_file(job, settings, folder):
     "Where the teacher of a job goes: the plain name, or one with an id where a teacher of other settings has that"
-    def kept(f): return read_card(f).get('run', dict(run='not on its card')) if f.exists() else None
+    def read(f): return dict(settings=read_card(f).get('run', {})) if f.exists() else None
     plain = Path(folder)/f"{job.recipe.teacher}-s{settings['seed']}.safetensors"
-    file,why = own_place(plain, settings, kept, job.fresh)
+    file,_,why = own_place(plain, settings, read, job.fresh)
     if why: job._say(plain.with_suffix(''), f'has other settings ({why}), so this teacher is kept as', file.stem)
     return file
 
