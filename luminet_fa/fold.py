@@ -54,14 +54,18 @@ def _ask(model, xb):
     with torch.no_grad(): return model(*_copied(xb))
 
 # %% ../nbs/01a_fold.ipynb #b30f6103
-def _check_same(new, old, xb, rtol, what):
-    "Raise unless `new` answers like `old`"
+def _difference(new, old, xb):
+    "Largest difference between the answers of two networks, as a share of the largest logit"
     a,b = _ask(new, xb),_ask(old, xb)
     if not isinstance(b, Tensor):
-        raise InputError(f"{what} is checked on one tensor of logits, and the network returned a {type(b).__name__}")
+        raise InputError(f"two networks are compared by one tensor of logits, and this one returned a {type(b).__name__}")
     b = b.float()
-    off = (a-b).abs().max().item()
-    if not off<=rtol*b.abs().max().item(): raise InputError(f"{what} changed its logits by {off:.2g}")
+    return ((a-b).abs().max()/b.abs().max().clamp(min=1e-12)).item()
+
+def _check_same(new, old, xb, rtol, what):
+    "Raise unless `new` answers like `old`"
+    off = _difference(new, old, xb)
+    if not off<=rtol: raise InputError(f"{what} changed its logits by {off:.2g} of the largest")
 
 # %% ../nbs/01a_fold.ipynb #378e364d
 def _check_exactly(new, model, xb, rtol, what):
