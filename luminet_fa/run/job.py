@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from fastcore.basics import GetAttr, patch, store_attr
+from fastcore.basics import patch, store_attr
 from fastcore.meta import delegates
 from fastai.learner import Learner, noop
 from fastai.callback.progress import ProgressCallback
@@ -35,9 +35,8 @@ from .schedules import GrowImages, fit_schedule, opt_func
 from ..teacher import Teacher, check_teacher
 
 # %% ../../nbs/33_run.job.ipynb #edda2718
-class Job(GetAttr):
+class Job(RunOptions):
     "A recipe, the options it runs with, and its teacher"
-    _default = 'opts'
     @delegates(RunOptions)
     def __init__(self,
         recipe:Recipe,      # what to run
@@ -47,11 +46,12 @@ class Job(GetAttr):
         commit:str='none',  # of the source tree
         **kwargs
     ):
+        super().__init__(**kwargs)
         store_attr('recipe,teacher,methods,commit')
-        self.opts,self.changed,self.data = RunOptions(**kwargs),changed or {},data_sets[recipe.data]
-        if self.opts.verbose is None: self.opts.verbose = 1 if self.data.embedded else 2
+        self.changed,self.data = changed or {},data_sets[recipe.data]
+        if self.verbose is None: self.verbose = 1 if self.data.embedded else 2
         self.speed = 'compile' if self.compile else 'auto'          # of the teacher, as Teacher takes it
-        self.dtype,self._why = choose_dtype(self.opts.dtype, self.device, self.data.bf16)
+        self.dtype,self._why = choose_dtype(self.dtype, self.device, self.data.bf16)
         self._deadline = Deadline(self.minutes)
         self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
         self._hashes,self.problems = {},[]                          # number of images -> hash of the data; what was lost or stopped
