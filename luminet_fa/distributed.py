@@ -67,7 +67,7 @@ def any_process(
     flag:bool, # in this process
 )->bool:       # the same in every process
     "Is `flag` true in any process?"
-    return bool(flag) if processes()[1]==1 else bool(_sum(bool(flag)))
+    return bool(flag if processes()[1]==1 else _sum(bool(flag)))
 
 # %% ../nbs/26_distributed.ipynb #66cdeb30
 def share_dls(

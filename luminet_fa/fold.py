@@ -22,10 +22,6 @@ def _norms(model):
 def _check_eval(model, what):
     if any(m.training for m in model.modules()): raise InputError(f"only a network in eval mode can be {what}")
 
-def _few(xb, n=8):
-    "The first `n` samples of a batch"
-    return tuple(o[:n] if isinstance(o, Tensor) and o.ndim else o for o in xb)
-
 # %% ../nbs/01a_fold.ipynb #0ea1a0ee
 _log = logging.getLogger('luminet_fa')
 
@@ -37,9 +33,9 @@ def _why(e):
 def _note(what, e, who='teacher'): _log.warning(f"{what}: {_why(e)}; the {who} runs without it")
 
 # %% ../nbs/01a_fold.ipynb #328d102b
-def _copied(xb):
-    "The inputs again, their tensors copied: a network may write into what it is given"
-    return tuple(o.clone() if isinstance(o, Tensor) else o for o in xb)
+def _copied(xb, n=None):
+    "The inputs again, or their first `n` samples, with tensors copied: a network may write into what it is given"
+    return tuple(o[:n].clone() if isinstance(o, Tensor) and o.ndim else o for o in xb)
 
 @contextmanager
 def _naming(done):
@@ -70,7 +66,7 @@ def _check_same(new, old, xb, rtol, what):
 # %% ../nbs/01a_fold.ipynb #378e364d
 def _check_exactly(new, model, xb, rtol, what):
     "The same in float32, whatever the network will run in"
-    with autocast_off(next(model.parameters())), exact_float32(): _check_same(new, model, _few(xb), rtol, what)
+    with autocast_off(next(model.parameters())), exact_float32(): _check_same(new, model, _copied(xb, 8), rtol, what)
 
 # %% ../nbs/01a_fold.ipynb #efa40b63
 def fold_batchnorm(

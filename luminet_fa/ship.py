@@ -17,7 +17,7 @@ from fastcore.all import first, is_listy, noop, risinstance, tuplify
 from fastai.learner import Learner
 import luminet_fa
 from .core import InputError, PathError, eval_mode, replacing
-from .fold import _difference, _few
+from .fold import _copied, _difference
 from .teacher import _moved, norm_stats
 from .models.core import load_weights, read_weights
 from .callback import DistillCallback
@@ -224,7 +224,7 @@ def _export(model, x, file, rtol, write, read):
             m,xs,traced = _ready(model, x)
             write(m, tmp, traced)
             new = read(tmp)
-            off = max(_difference(new, m, o) for o in (xs, _few(xs, 1)))
+            off = max(_difference(new, m, o) for o in (xs, _copied(xs, 1)))
             if not off<=rtol: raise InputError(f"it would answer differently from the network, by {off:.2g} of the largest logit")
     except OSError: raise
     except Exception as e: raise InputError(f"{file} was not written: {(str(e).strip() or type(e).__name__).splitlines()[0]}") from e
@@ -280,7 +280,7 @@ def compare_networks(
         net = m if isinstance(m, nn.Module) else nn.Module()      # a function has no weights and no mode
         ps = [*net.parameters()]
         xs = [o.to(ps[0].device if ps else 'cpu') for o in tuplify(x)]
-        with torch.inference_mode(), eval_mode(net): one,all_ = (_seconds(lambda: m(*o), n) for o in (_few(xs, 1), xs))
+        with torch.inference_mode(), eval_mode(net): one,all_ = (_seconds(lambda: m(*o), n) for o in (_copied(xs, 1), xs))
         rows[k] = dict(parameters=sum(o.numel() for o in ps) if net is m else None,
                        kB=round(Path(files[k]).stat().st_size/1e3) if k in (files or {}) else None,
                        ms_1=round(one*1e3, 3), img_s=round(len(xs[0])/all_))
@@ -293,20 +293,18 @@ def _hub():
     except ImportError: raise ImportError("the Hub needs one more package: pip install huggingface_hub") from None
     return huggingface_hub
 
-def _line(o): return ' '.join(str(o).split())
+def _line(o): return ' '.join((f'{o:.4g}' if isinstance(o, float) else str(o)).split())
 
 def _said(o): return as_markdown(_line(o))                                # from a config or a table: text on one line
 
 def _code(o): return _line(o).replace('`', "'")
-
-def _num(o): return f'{o:.4g}' if isinstance(o, float) else str(o)
 
 # %% ../nbs/27_ship.ipynb #0700ff9f
 def _front(name, cfg, metrics, data, licence):
     "The Hub's front matter, with the figures as the Hub shows them"
     hub = _hub()
     task = 'image-classification' if cfg['vocab'] and len(cfg['input'][0]['shape'])==3 else 'other'
-    figures = [hub.EvalResult(task, 'other', data, _said(k), float(_num(v))) for k,v in metrics.items()]
+    figures = [hub.EvalResult(task, 'other', data, _said(k), float(_line(v))) for k,v in metrics.items()]
     meta = hub.ModelCardData(license=licence, library_name='fastai', tags=['knowledge-distillation','lumi-net','fastai'], model_name=name,
                              eval_results=figures)
     return hub.utils.yaml_dump(meta.to_dict(), sort_keys=False, width=float('inf'))
@@ -335,12 +333,12 @@ def model_card(
     if not metrics: raise InputError("a card without a figure helps nobody: measure the student and pass metrics")
     d,v = cfg['distillation'],cfg['vocab']
     classes = f' and {len(v)} classes' if v and isinstance(v[0], str) else ''
-    table = [f'| measured on {data} | |', '|---|---|', *(f'| {_said(k)} | {_said(_num(o))} |' for k,o in metrics.items())]
+    table = [f'| measured on {data} | |', '|---|---|', *(f'| {_said(k)} | {_said(o)} |' for k,o in metrics.items())]
     taught = teacher and f', distilled from {teacher}'
     parts = [f'---\n{_front(name, cfg, metrics, data, licence)}---', f'# {name}',
              f"{_said(cfg['network'])} with {int(cfg['parameters']):,} parameters{classes}{taught}.", '\n'.join(table)]
     if d:
-        weights = f"`ce_w={_code(d['ce_w'])}`, `kd_w={_code(d['kd_w'])}`, `warmup={float(d['warmup']):.4g}`"
+        weights = f"`ce_w={_code(d['ce_w'])}`, `kd_w={_code(d['kd_w'])}`, `warmup={_code(d['warmup'])}`"
         parts.append(f"Distilled with {_said(d['loss'])}, {weights}.")
     elif teacher: parts.append('With which loss and weights it was distilled is not recorded.')
     if row is not None:

@@ -37,7 +37,7 @@ def place(
     return copy.deepcopy(model).to(device=device, dtype=dtype)
 
 # %% ../nbs/02_teacher.ipynb #c3ef8005
-def _resolve(teacher, arch=None, weights_only=True, key=None):
+def _resolve(teacher, arch, weights_only, key):
     "The module or `Learner` that `teacher` is or that a file holds, or a module with the weights"
     name,found = 'checkpoint',teacher
     if isinstance(teacher, (str, Path)):
@@ -157,7 +157,7 @@ def as_teacher(
     return teacher
 
 # %% ../nbs/02_teacher.ipynb #e36a6a74
-def _inputs(b, n, f=None):
+def _inputs(b, n, f):
     "The first `n` tensors of a batch as plain ones, on the device of `f` where that is a network with weights"
     d = next((o.device for o in f.parameters()), None) if isinstance(f, nn.Module) else None
     return [o.as_subclass(Tensor).to(device=d) for o in tuplify(b)[:n]]
@@ -298,7 +298,7 @@ def load_teacher(
 def _near_chance(acc, n, c):
     "Whether accuracy `acc` on `n` samples of `c` classes is within a tenth of the way from chance to 1, or 3 standard errors, of chance"
     p = 1/c
-    return acc < p+max(.1*(1-p), 3*math.sqrt(p*(1-p)/max(n,1)))
+    return acc < p+max(.1*(1-p), 3*math.sqrt(p*(1-p)/n))
 
 # %% ../nbs/02_teacher.ipynb #4f3d3182
 def _spread(total, n, seed=0):
@@ -310,7 +310,7 @@ def _spread(total, n, seed=0):
 # %% ../nbs/02_teacher.ipynb #a5c7650f
 def _sample_dl(dl, n, seed=0):
     "`dl` over a sample of `n` items in their order, all where it has no more, and how many it has"
-    try: total = len(dl.dataset) if getattr(dl, 'n', None) is None else dl.n
+    try: total = getattr(dl, 'n', None) or len(dl.dataset)
     except (AttributeError,TypeError):
         raise InputError(f"a {type(dl).__name__} without a dataset of known length cannot be sampled: leave n out") from None
     if n<1: raise InputError(f"n must be at least 1, got {n}")

@@ -248,21 +248,6 @@ def set_aside(
     if not file.exists(): return
     return file.rename(next(o for i in count(1) if not (o := file.with_name(f'{file.name}.old{i}')).exists()))
 
-# %% ../../nbs/31_run.checkpoint.ipynb #e234e61f
-def _data_hash(dls):
-    "Short hash of all images and labels; of pictures in a store their sizes, and three of them"
-    def images(x):
-        if isinstance(x, torch.Tensor): return dict(x=x)
-        return dict(hw=x.hw, **{f'{i}':x[i] for i in (0, len(x)//2, len(x)-1)})
-    return fingerprint([fingerprint(dict(images(o.dataset.x), y=o.dataset.y)) for o in dls.loaders])
-
-# %% ../../nbs/31_run.checkpoint.ipynb #76660d34
-def _teacher_hash(t):
-    "Short hash of all that decides a Teacher's answers; of its weights alone where it holds a lambda, which has no name to go by"
-    cm = None if t.class_map is None else t.class_map.tolist()
-    try: return fingerprint((t.module, t.tfm, cm))
-    except InputError: return fingerprint((t.module.state_dict(), getattr(t.tfm, '__qualname__', ''), cm))
-
 # %% ../../nbs/31_run.checkpoint.ipynb #a397c783
 def check_room(
     folder,    # where the run writes; one that is not there is told of when it is written to

@@ -18,16 +18,16 @@ from fastai.learner import Learner, noop
 from fastai.callback.progress import ProgressCallback
 from fastai.metrics import accuracy, top_k_accuracy
 from fastai.torch_core import rank_distrib, set_seed
-from ..core import lock, own_device, told_memory
+from ..core import InputError, lock, own_device, told_memory
 from ..callback import distill_cbs
-from ..cache import ViewCache
+from ..cache import ViewCache, fingerprint
 from ..data.sets import data_sets
 from ..distributed import from_first, processes, same_everywhere, share_dls, shared_ctx
 from ..losses import distill_methods
 from ..metrics import ExpectedCalibrationError
 from ..models.all import make_model
 from ..models.imagenet import imagenet_model, input_map
-from .checkpoint import Checkpoint, Deadline, check_room, find_run, own_place, run_bytes, set_aside, _data_hash, _teacher_hash
+from .checkpoint import Checkpoint, Deadline, check_room, find_run, own_place, run_bytes, set_aside
 from .ledger import append_row, hardware, keep, table_text, utc_now
 from .options import RunOptions, as_words, choose_dtype, command, _amp
 from .recipes import Recipe, make_dls
@@ -87,6 +87,21 @@ def n_images(self:Job,
     "How many images a method trains on"
     return self.images or (0 if method=='teacher' else self.recipe.images)
 
+# %% ../../nbs/33_run.job.ipynb #8aa882af
+def _data_hash(dls):
+    "Short hash of all images and labels; of pictures in a store their sizes, and three of them"
+    def images(x):
+        if isinstance(x, torch.Tensor): return dict(x=x)
+        return dict(hw=x.hw, **{f'{i}':x[i] for i in (0, len(x)//2, len(x)-1)})
+    return fingerprint([fingerprint(dict(images(o.dataset.x), y=o.dataset.y)) for o in dls.loaders])
+
+# %% ../../nbs/33_run.job.ipynb #64bc3c6d
+def _teacher_hash(t):
+    "Short hash of all that decides a Teacher's answers; of its weights alone where it holds a lambda, which has no name to go by"
+    cm = None if t.class_map is None else t.class_map.tolist()
+    try: return fingerprint((t.module, t.tfm, cm))
+    except InputError: return fingerprint((t.module.state_dict(), getattr(t.tfm, '__qualname__', ''), cm))
+
 # %% ../../nbs/33_run.job.ipynb #cff284c8
 @patch
 def _load(self:Job, seed, images):
@@ -141,9 +156,11 @@ def settings(self:Job,
     odd = dict(cache=1) if self.cache and taught else {}
     if r.optimiser!='sgd': odd['opt'] = r.optimiser
     if self.sync and method=='luminet': odd['sync'] = 1
+    if r.size: odd.update(size=r.size, start_size=r.start_size)
+    if r.schedule=='paper': odd['milestones'] = [*r.milestones]
     return dict(recipe=r.name, method=method, arch=base.student, seed=seed, epochs=base.epochs, bs=r.bs, schedule=r.schedule,
         lr=own.pop('lr', base.lr), wd=base.wd, holdout=self.holdout, images=n, dtype=self.dtype,
-        size=r.size, start_size=r.start_size, milestones=[*r.milestones], teacher=self.teacher.id if taught and self.teacher else None, **own, **odd,
+        teacher=self.teacher.id if taught and self.teacher else None, **own, **odd,
         commit=luminet_fa.__version__ if self.commit=='none' else self.commit,         # a wheel has no commit
         data=self._hashes.get(n))
 
