@@ -84,6 +84,11 @@ class LossOnDevice(Callback):
         self.after_train()
         sm = self.learn.recorder.smooth_loss
         sm.__class__,sm.val = AvgSmoothLoss,to_detach(sm.val)
+    def after_train(self):
+        "The epoch's values for `plot_loss`, in one copy"
+        losses = self.learn.recorder.losses
+        if new := losses[self._read:]: losses[self._read:] = torch.stack(new).cpu().unbind()
+        self._read = len(losses)
 
 # %% ../nbs/05_speed.ipynb #2d75606d
 @patch
@@ -92,14 +97,6 @@ def after_batch(self:LossOnDevice):
     if hasattr(self.learn, 'lr_finder') or not self.yb: return   # lr_find stops by this number; without labels there is none
     if self.learn.iter%self.every==0: self._shown = self.learn.smooth_loss.cpu()
     self.learn.smooth_loss = self._shown
-
-# %% ../nbs/05_speed.ipynb #62134eaa
-@patch
-def after_train(self:LossOnDevice):
-    "The epoch's values for `plot_loss`, in one copy"
-    losses = self.learn.recorder.losses
-    if new := losses[self._read:]: losses[self._read:] = torch.stack(new).cpu().unbind()
-    self._read = len(losses)
 
 # %% ../nbs/05_speed.ipynb #49a4c360
 class _Batch(_Instead):
@@ -128,6 +125,16 @@ class _Forward(Callback):
     def inside(self):
         "A context manager for the forward pass"
         return nullcontext()
+    def forward(self,
+        f,   # the forward pass without it
+        *xb, # inputs of the model
+    ):
+        "`f(*xb)`, tried first for each shape and mode"
+        key = (self.training, *(o.shape[1:] for o in xb if isinstance(o, Tensor)))
+        new = key not in self._runs
+        self._runs.add(key)
+        if new: return self._first(f, xb)
+        with self.inside(): return f(*xb)
 
 # %% ../nbs/05_speed.ipynb #da65924a
 def _undo(model):
@@ -154,19 +161,6 @@ def _first(self:_Forward, f, xb):
         except Exception: self.on(); raise e from None      # it fails without, too: not the fault of the speed-up
         self._leave(e)
         return z
-
-# %% ../nbs/05_speed.ipynb #7ef39449
-@patch
-def forward(self:_Forward,
-    f,   # the forward pass without it
-    *xb, # inputs of the model
-):
-    "`f(*xb)`, tried first for each shape and mode"
-    key = (self.training, *(o.shape[1:] for o in xb if isinstance(o, Tensor)))
-    new = key not in self._runs
-    self._runs.add(key)
-    if new: return self._first(f, xb)
-    with self.inside(): return f(*xb)
 
 # %% ../nbs/05_speed.ipynb #dfb05055
 @patch

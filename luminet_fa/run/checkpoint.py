@@ -80,14 +80,11 @@ class Checkpoint(Callback):
         self.start = len(self.history)
         if state: self.resumed.append(self.start)
         self.look = 50                                                     # batches between two looks at the loss
-
-# %% ../../nbs/31_run.checkpoint.ipynb #92a709a5
-@patch
-def before_fit(self:Checkpoint):
-    "Weights and optimiser of the checkpoint"
-    self.deadline.epoch_s = 0.
-    for k,o in _parts(self.learn).items():
-        if k in self.state: o.load_state_dict(self.state[k])
+    def before_fit(self):
+        "Weights and optimiser of the checkpoint"
+        self.deadline.epoch_s = 0.
+        for k,o in _parts(self.learn).items():
+            if k in self.state: o.load_state_dict(self.state[k])
 
 # %% ../../nbs/31_run.checkpoint.ipynb #fbcd407b
 @patch

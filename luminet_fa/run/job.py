@@ -55,6 +55,9 @@ class Job(RunOptions):
         self._deadline = Deadline(self.minutes)
         self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
         self._hashes,self.problems = {},[]                          # number of images -> hash of the data; what was lost or stopped
+    def _say(self, *words):
+        "Print a line, unless this run is silent or another process talks"
+        if self.verbose and not rank_distrib(): print(*words, flush=True)
 
 # %% ../../nbs/33_run.job.ipynb #8e09708b
 @dataclass
@@ -66,11 +69,6 @@ class RunTeacher:
     given:bool=False   # did it come from outside?
 
 # %% ../../nbs/33_run.job.ipynb #a4123e95
-@patch
-def _say(self:Job, *words):
-    "Print a line, unless this run is silent or another process talks"
-    if self.verbose and not rank_distrib(): print(*words, flush=True)
-
 @patch
 def _problem(self:Job, text):
     "Note what a program must not end well with, and print it"
