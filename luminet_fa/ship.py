@@ -13,12 +13,12 @@ from copy import deepcopy
 from pathlib import Path
 import pandas as pd, safetensors.torch, torch
 from torch import nn, Tensor
-from fastcore.all import first, is_listy, noop, risinstance, tuplify
+from fastcore.all import first, noop, risinstance, tuplify
 from fastai.learner import Learner
 import luminet_fa
 from .core import InputError, PathError, eval_mode, replacing
 from .fold import _copied, _difference
-from .teacher import _moved, norm_stats
+from .teacher import _moved, class_names, norm_stats
 from .models.core import load_weights, read_weights
 from .callback import DistillCallback
 from .core import as_markdown
@@ -98,14 +98,9 @@ def export_learner(
     _add_form(learn.path/fname, learn.model)
     return learn.path/fname
 
-# %% ../nbs/27_ship.ipynb #92cca1bd
-def _names(o):
-    "The names in a vocabulary, a list for each of several; none for None"
-    return [] if o is None else [_names(v) if is_listy(v) else str(v) for v in o]
-
-def _vocab(o): return _names(getattr(o, 'vocab', None))
-
 # %% ../nbs/27_ship.ipynb #80ed74be
+def _vocab(o): return class_names(getattr(o, 'vocab', None)) or []
+
 def _classes(dls, n_inp):
     "Names of the classes, a list for each target where there are several"
     parts = getattr(getattr(dls.train, 'dataset', None), 'tls', ())     # inputs and targets; `dls.vocab` is all their vocabularies at once
