@@ -288,9 +288,9 @@ def _hub():
     except ImportError: raise ImportError("the Hub needs one more package: pip install huggingface_hub") from None
     return huggingface_hub
 
-def _line(o): return ' '.join((f'{o:.4g}' if isinstance(o, float) else str(o)).split())
+def _line(o): return ' '.join(str(o).split())
 
-def _said(o): return as_markdown(_line(o))                                # from a config or a table: text on one line
+def _said(o): return as_markdown(_line(f'{o:.4g}' if isinstance(o, float) else o))                                # from a config or a table: text on one line
 
 def _code(o): return _line(o).replace('`', "'")
 
@@ -299,7 +299,7 @@ def _front(name, cfg, metrics, data, licence):
     "The Hub's front matter, with the figures as the Hub shows them"
     hub = _hub()
     task = 'image-classification' if cfg['vocab'] and len(cfg['input'][0]['shape'])==3 else 'other'
-    figures = [hub.EvalResult(task, 'other', data, _said(k), float(_line(v))) for k,v in metrics.items()]
+    figures = [hub.EvalResult(task, 'other', data, _said(k), float(_said(v))) for k,v in metrics.items()]
     meta = hub.ModelCardData(license=licence, library_name='fastai', tags=['knowledge-distillation','lumi-net','fastai'], model_name=name,
                              eval_results=figures)
     return hub.utils.yaml_dump(meta.to_dict(), sort_keys=False, width=float('inf'))
@@ -333,7 +333,7 @@ def model_card(
     parts = [f'---\n{_front(name, cfg, metrics, data, licence)}---', f'# {name}',
              f"{_said(cfg['network'])} with {int(cfg['parameters']):,} parameters{classes}{taught}.", '\n'.join(table)]
     if d:
-        weights = f"`ce_w={_code(d['ce_w'])}`, `kd_w={_code(d['kd_w'])}`, `warmup={_code(d['warmup'])}`"
+        weights = f"`ce_w={_code(d['ce_w'])}`, `kd_w={_code(d['kd_w'])}`, `warmup={float(d['warmup']):.4g}`"
         parts.append(f"Distilled with {_said(d['loss'])}, {weights}.")
     elif teacher: parts.append('With which loss and weights it was distilled is not recorded.')
     if row is not None:
