@@ -290,7 +290,7 @@ def _hub():
 
 def _line(o): return ' '.join(str(o).split())
 
-def _said(o): return as_markdown(_line(f'{o:.4g}' if isinstance(o, float) else o))                                # from a config or a table: text on one line
+def _said(o): return as_markdown(_line(f'{o:.4g}' if isinstance(o, float) else o))   # from a config or a table: text on one line
 
 def _code(o): return _line(o).replace('`', "'")
 
