@@ -14,6 +14,7 @@ import torch
 from torch import nn, Tensor
 from torch.utils.hooks import RemovableHandle
 from fastcore.basics import patch, risinstance, tuplify
+from fastcore.meta import delegates
 from fastai.callback.mixup import MixHandler
 from .core import InputError, check_logits, with_bar
 from .perception import autocast_off
@@ -70,18 +71,16 @@ class ViewCache(Teacher):
     "A `Teacher` that keeps its logits for every view of every training image, and looks them up"
     key = _net = _rows = None
     _asked = 0
+    @delegates(Teacher.__init__)
     def __init__(self,
-        teacher,         # anything load_teacher takes
+        teacher,         # anything load_teacher takes; its `teacher_tfm` is a module, so that its numbers can be hashed
         dl,              # TensorDL of the training images, or `DataLoaders` with one
         folder=None,     # where to keep a file, which later runs and other processes share; None: in memory beside the images
-        amp:torch.dtype=None, # autocast the teacher to this dtype, such as torch.bfloat16; None: float32
-        arch:nn.Module=None,  # as in Teacher
-        class_map=None,       # as in Teacher
-        teacher_tfm=None,     # as in Teacher; a module, so that its numbers can be hashed
-        speed:str='auto',     # 'auto', 'fold': folded, since a cache says that it stands still; 'compile' pays for a whole table; None
-        verify:int=100,       # compare every so many batches with the view they should be; the first of a fit always
+        speed:str='auto', # 'auto', 'fold': folded, since a cache says that it stands still; 'compile' pays for a whole table; None
+        verify:int=100,  # compare every so many batches with the view they should be; the first of a fit always
+        **kwargs,
     ):
-        super().__init__(teacher, arch, class_map, teacher_tfm, speed=speed, amp=amp)
+        super().__init__(teacher, speed=speed, **kwargs)
         if not isinstance(self.tfm, (nn.Module,type(None))):
             raise InputError("teacher_tfm must be a module here: a function cannot be told from a changed one")
         self.dl,self.verify,self.folder = _loader(dl),verify,folder and Path(folder)
@@ -112,9 +111,8 @@ def _data_key(ds):
 def _key(self:ViewCache):
     "Hash of everything that decides a logit"
     if self._net is None or not self._own: self._net = fingerprint(self.module, 16)    # nobody else has one's own
-    tfm = None if self.tfm is None else fingerprint(self.tfm, 16)
-    cm = None if self.class_map is None else self.class_map.tolist()
-    return fingerprint((self._net, _data_key(self.dl.dataset), self.dl.pad, self.dl.flip, str(self.amp), cm, tfm), 16)
+    return fingerprint(dict(net=self._net, data=_data_key(self.dl.dataset), pad=self.dl.pad, flip=self.dl.flip,
+                            amp=self.amp, class_map=self.class_map, teacher_tfm=self.tfm), 16)
 
 # %% ../nbs/24_cache.ipynb #45e6d41d
 @patch
@@ -179,7 +177,9 @@ def _vouch(self:ViewCache):
         lost = i[sums[i]!=_sums(rows[i])]
         sums[lost] = 0
         bad += len(lost)
-    if bad: warnings.warn(f"{bad:,} of {len(there):,} rows of the view cache {self.folder/self.key}.f16 are damaged, and are computed again")
+    if bad:
+        warnings.warn(f"{bad:,} of {len(there):,} rows of the view cache {self.folder/self.key}.f16 are damaged, "
+                      "and are computed again")
 
 # %% ../nbs/24_cache.ipynb #4f7d9fb0
 @patch
