@@ -202,9 +202,8 @@ def new(self:SharedDL,
 # %% ../../nbs/19_data.tensor.ipynb #44ba125d
 class _Generator(torch.Generator):
     "Numbers from a seed, whose pickle holds no tensor: those of a file may be moved to another device"
-    def __reduce__(self): return _resumed,(self.get_state().numpy(),)
-
-def _resumed(state): return _Generator().set_state(torch.from_numpy(state))
+    def __reduce__(self): return type(self),(),self.get_state().numpy()
+    def __setstate__(self, state): self.set_state(torch.from_numpy(state))
 
 # %% ../../nbs/19_data.tensor.ipynb #aa2fae9e
 @patch
