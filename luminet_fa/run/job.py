@@ -258,11 +258,8 @@ def _train(self:Job, method, seed, done, ckpt, state):
     self._why = ''
     learn = self.learner(method, seed)
     from_first(lambda: check_room(self.out, learn.model.state_dict(), 7 if self.recipe.optimiser=='adamw' else 5))
-    try:
-        with learn.added_cbs(cb), shared_ctx(learn), told_memory():
-            fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
-    finally:
-        if self._views is not None: self._views.flush()
+    with learn.added_cbs(cb), shared_ctx(learn), told_memory():
+        fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
     weights = {k:v.cpu().contiguous() for k,v in learn.model.state_dict().items()}
     if not rank_distrib(): self._keep(done, ckpt, run_bytes(weights, **res))
