@@ -116,7 +116,7 @@ def _fold_scale(model, a, b, x):
         return m
     return scaled
 
-# %% ../nbs/25_rescale.ipynb #defee928
+# %% ../nbs/25_rescale.ipynb #917f3d72
 def _warn_seen(teacher, student, dl, n_inp):
     "Warn where the teacher knows the images far better than the validation images of the learner `student`"
     try: (a,n,_),(b,m,_) = (_right(teacher, o, n_inp) for o in (dl, student.dls.valid))
