@@ -2,10 +2,11 @@
 """Choose the rate and the weight of each method on held-out images, for every method by the same search.
 
     python experiments/search.py --path DIR --teacher FILE --cache FOLDER            # --methods kd: one of them, so that several processes can share
+    python experiments/search.py --recipe digits --teacher FILE --seeds 100 101 102 103 104    # single runs on digits are noisy: the mean of five
 
 Each method starts with nine runs of the recipe's full length: three rates times three weights of its distillation term, each half and double
 of the middle one; a student alone has no weight and tries nine rates, half as far apart. Then the search goes on while a neighbour of the best
-run, at half or double its rate or weight, has not been tried: so no choice stands at the edge of what was tried. The seed is one that no result
+run, at half or double its rate or weight, has not been tried: so no choice stands at the edge of what was tried. The seeds are such as no result
 uses. The teacher must not have seen the held-out images; without --teacher it is trained on the others first.
 """
 import sys, warnings
@@ -16,7 +17,7 @@ warnings.filterwarnings('always', message='.*could not be written')
 from luminet_fa.all import *
 from itertools import product
 from luminet_fa.run.checkpoint import Diverged
-from luminet_fa.run.cli import _arg, _program, _words
+from luminet_fa.run.cli import _arg, _program, _seeds, _words
 
 RATE = .4
 WEIGHTS = dict(alone={}, kd=dict(kd_w=.9), luminet=dict(alpha=33.), dkd=dict(beta=8.), lskd=dict(kd_w=9.), dist=dict(beta=2., gamma=2.))
@@ -43,7 +44,7 @@ def main(
     methods:_arg('methods', nargs='+')=[*WEIGHTS], # methods
     teacher:str=None, # weights of a teacher that has not seen the held-out images (default: train it)
     epochs:int=None,  # of every run (default: the recipe's)
-    seed:int=100,     # of every run
+    seeds:_arg('seeds', nargs='+')='100', # each setting is run with all of them, and its mean counts
     holdout:int=50,   # images per class to choose by
     out:str='runs/search', # folder for checkpoints, weights and rows
     **kwargs
@@ -54,8 +55,8 @@ def main(
         given = teacher or train_teacher(get_recipe(recipe), f'{out}/weights', **kwargs, out=out)
         for m in _words(methods):
             def run(s):
-                try: res = run_recipe(recipe, [m], [seed], epochs=epochs, settings=s, teacher=given, out=f'{out}/{m}', **kwargs)
+                try: res = run_recipe(recipe, [m], _seeds(seeds), epochs=epochs, settings=s, teacher=given, out=f'{out}/{m}', **kwargs)
                 except Diverged: return 0.
-                return res.rows.query('method==@m').top1.item()
+                return 0. if res.stopped else res.rows.query('method==@m').top1.mean()
             found = search(m, run)
             for p, top1 in sorted(found.items(), key=lambda o: -o[1]): print(f'{m:8} {top1:.2f} %', settings(m, *p), flush=True)

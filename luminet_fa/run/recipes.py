@@ -147,7 +147,7 @@ _pairs = [*_read(_table)]
 _ours = _methods(33., 4., 2.)
 _by_lr = dict(alone=.3, kd=.3, luminet=.03)
 _digits = Recipe('digits', 'digits', 'cnn32', 'cnn8', {k:dict(v, lr=_by_lr.get(k, .1)) for k,v in _ours.items()}, epochs=30,
-                 pretrain=10, bs=25, images=100, lr=.1, teacher_lr=.1, seeds=(0,1,2,3,4), source='ours',
+                 pretrain=10, bs=50, images=100, lr=.1, teacher_lr=.1, seeds=(0,1,2,3,4), source='ours',
                  note='embedded data; about a minute on two cores')
 
 _chosen = dict(alone=dict(lr=.8), kd=dict(lr=.8, kd_w=1.8), luminet=dict(lr=.4), dkd=dict(lr=.2, beta=2.), lskd=dict(lr=.8))
