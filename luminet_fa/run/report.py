@@ -160,12 +160,8 @@ class Summary:
 def table(self:Summary)->pd.DataFrame: # text, one row per method
     "Mean ± standard deviation over seeds of each method, mean ECE; seconds where no cache made the runs unequal"
     cols = _epochs(self.df, _unit(self.rows)) | {'seeds':self.df.n}
-<<<<<<< HEAD
     if 'ece' in self.rows: cols['ECE'] = self.rows.groupby('method', sort=False).ece.mean().map('{:.3f}'.format)
-    if not self.rows.settings.str.contains('cache=').any(): cols['s per run'] = self.df.seconds.round(1)
-=======
     if _same_work(self.rows.settings): cols['s per run'] = self.df.seconds.round(1)
->>>>>>> main
     if (more := self.df.times-self.df.n).any(): cols['repeated'] = more
     return pd.DataFrame(cols).rename(index=_label).rename_axis(None)
 
