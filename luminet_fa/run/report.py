@@ -158,8 +158,9 @@ class Summary:
 # %% ../../nbs/34_run.report.ipynb #856a4d68
 @patch
 def table(self:Summary)->pd.DataFrame: # text, one row per method
-    "Mean ± standard deviation over seeds of each method; seconds where no cache made the runs unequal"
+    "Mean ± standard deviation over seeds of each method, mean ECE; seconds where no cache made the runs unequal"
     cols = _epochs(self.df, _unit(self.rows)) | {'seeds':self.df.n}
+    if 'ece' in self.rows: cols['ECE'] = self.rows.groupby('method', sort=False).ece.mean().map('{:.3f}'.format)
     if _same_work(self.rows.settings): cols['s per run'] = self.df.seconds.round(1)
     if (more := self.df.times-self.df.n).any(): cols['repeated'] = more
     return pd.DataFrame(cols).rename(index=_label).rename_axis(None)
