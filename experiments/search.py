@@ -40,7 +40,7 @@ def search(m, run):
 @delegates(RunOptions, but=['fresh', 'sync', 'compile', 'trust', 'bars', 'channels_last', 'cbs', 'holdout', 'out'])
 def main(
     recipe:str='cifar100/resnet32-resnet8', # whose methods to look at
-    methods:_arg('methods', nargs='+')=[*WEIGHTS], # methods
+    methods:_arg('methods', nargs='+')=(*WEIGHTS,), # methods
     teacher:str=None, # weights of a teacher that has not seen the held-out images (default: train it)
     epochs:int=None,  # of every run (default: the recipe's)
     seeds:_arg('seeds', nargs='+')='100', # each setting is run with all of them, and its mean counts
