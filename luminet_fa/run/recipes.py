@@ -169,11 +169,11 @@ def _imagenet(teacher, student, beta, **kw):
     return Recipe(f'imagenet/{teacher}-{student}', 'imagenet', teacher, student, methods, **usual, **kw)
 
 _imagenets = [
-    _imagenet('resnet34', 'resnet18', .5, bs=512, lr=.2, teacher_lr=.2, note="LSKD's figure is torchdistill's (KD with LS)",
+    _imagenet('resnet34', 'resnet18', .5, bs=512, lr=.2, teacher_lr=.2, note="LSKD's figure is torchdistill's (KD w/ LS)",
               published=dict(teacher=73.31, alone=69.76, kd=71.03, dkd=71.70, lskd=71.42, dist=72.07, luminet=72.16)),
     _imagenet('resnet50', 'MobileNetV1', 2., bs=256, lr=.1, teacher_lr=.1,
               published=dict(teacher=76.16, kd=70.50, dkd=72.05, dist=73.24, luminet=72.55),
-              ran_with=dict.fromkeys(['kd','dkd'], dict(bs=512, lr=.2)), other={'KD with a distillation-oriented trainer (DOT)':73.09},
+              ran_with=dict.fromkeys(['kd','dkd'], dict(bs=512, lr=.2)), other={'KD with the Distillation-Oriented Trainer (DOT)':73.09},
               note='the published LumiNet ran batches of 256 at 0.1, KD and DKD 512 at 0.2')]
 _tiny = replace(_imagenets[0], name='imagenet/tiny', epochs=12, pretrain=15, bs=128, lr=.1, teacher_lr=.1, size=64, start_size=48,
                 published={}, source="ours: the first pair's settings", note='a few thousand images of 64 pixels; not a pair of the paper')
