@@ -90,9 +90,6 @@ def _edges(n_bins):
     if not n_bins>=1: raise InputError(f"n_bins must be at least 1, got {n_bins}")
     return torch.linspace(0, 1, n_bins+1)
 
-def _bin(conf, n_bins):
-    "Which of the bins each confidence is in; the last one holds 1 as well"
-    return (torch.bucketize(conf, _edges(n_bins), right=True)-1).clamp(0, n_bins-1)
 
 # %% ../nbs/04_metrics.ipynb #ec291394
 def reliability_bins(
@@ -107,7 +104,7 @@ def reliability_bins(
     if not len(y): raise InputError("reliability needs at least one sample, got none")
     conf,top = _probs(p, logits).max(1)
     conf,hit = conf.float().cpu(),(top==y).cpu()
-    i = _bin(conf, n_bins)
+    i = (torch.bucketize(conf, edges, right=True)-1).clamp(0, n_bins-1)
     n = torch.bincount(i, minlength=n_bins)
     conf,acc = [torch.bincount(i, v.double(), n_bins)/n.clamp(min=1) for v in (conf,hit)]
     return edges,conf,acc,n
@@ -156,18 +153,12 @@ def calibration_floor(
     preds:Tensor,      # probabilities (as `get_preds` gives them) or logits, (B,C,...)
     n_bins:int=15,     # as for the error that stands beside
     logits:bool=None,  # as in reliability_bins
-    draws:int=200,     # how many sets of answers to draw, >=1
-    seed:int=0,        # of the draws
 )->tuple:              # mean of the error, and what it stays below in 19 of 20 draws, in [0,1]
     "Expected calibration error that chance gives a calibrated predictor with these confidences"
-    z = _logits(preds).movedim(1,-1).flatten(0, -2)
-    if not len(z) or draws<1: raise InputError(f"the floor needs a sample and a draw at least, got {len(z)} and {draws}")
-    conf = _probs(z, logits).amax(1).float().cpu()
-    i,g = _bin(conf, n_bins),torch.Generator().manual_seed(seed)
-    def error():
-        hit = torch.rand(len(conf), generator=g)<conf
-        return torch.bincount(i, conf.double()-hit.double(), n_bins).abs().sum()/len(conf)
-    e = torch.stack([error() for _ in range(draws)])
+    conf,_,n = reliability_bins(preds, _logits(preds).argmax(1), n_bins, logits)[1:]
+    n,g = n.double().expand(200, -1),torch.Generator().manual_seed(0)
+    hit = torch.binomial(n, conf.clamp(max=1).expand_as(n), generator=g)
+    e = (n*conf-hit).abs().sum(1)/n[0].sum()
     return e.mean().item(),e.quantile(.95).item()
 
 # %% ../nbs/04_metrics.ipynb #3e823e3e

@@ -20,18 +20,19 @@ from .fold import _check_same
 from .teacher import Teacher, _inputs, _right, as_teacher
 
 # %% ../nbs/25_rescale.ipynb #b21d9a58
+def _ask(net, who, x):
+    "Logits (B,C) of one batch, in float64 on the CPU"
+    z = net(*x)
+    check_logits(z, who)
+    if z.ndim!=2: raise InputError(f"only logits (B,C) can be rescaled, got shape {tuple(z.shape)}")
+    return z.cpu().double()                                          # MPS has no float64
+
 def _answers(student, teacher, inputs):
-    "Logits (N,C) of both over the batches of `inputs`, in float64 on the CPU"
-    rows = []
-    for x in inputs:
-        z = student(*x),teacher(*x)
-        for o,who in zip(z, ('student','teacher')): check_logits(o, who)
-        s,t = (o.shape for o in z)
-        if len(s)!=2: raise InputError(f"only logits (B,C) can be rescaled, got shape {tuple(s)}")
-        if s!=t: raise InputError(f"the student has {s[1]} classes and the teacher {t[1]}: pass Teacher(teacher, class_map=...)")
-        rows.append([o.cpu().double() for o in z])                     # MPS has no float64
-    z_s,z_t = map(torch.cat, zip(*rows))
-    if len(z_s)<2: raise InputError("rescaling needs two images or more")
+    "Logits (N,C) of both over the batches of `inputs`"
+    z_s,z_t = map(torch.cat, zip(*[(_ask(student, 'student', x), _ask(teacher, 'teacher', x)) for x in inputs]))
+    (n,c),k = z_s.shape,z_t.shape[1]
+    if c!=k: raise InputError(f"the student has {c} classes and the teacher {k}: pass Teacher(teacher, class_map=...)")
+    if n<2: raise InputError("rescaling needs two images or more")
     return z_s,z_t
 
 # %% ../nbs/25_rescale.ipynb #5b390483
@@ -53,16 +54,16 @@ def _nearest(
     ridge=_ridge, # weight of the squared deviations from the common factor beside that of one image, >0
 ):            # factor and summand of each class, (C,) each
     "The factors, nearly one for all, and the summands, nearly 0, with which the softmax of `x` is nearest to `p`"
-    s = x.std()
-    free = t,u,v = [o.clone().requires_grad_() for o in (s, *x.new_zeros(2, x.shape[1]))]
-    opt = torch.optim.LBFGS(free, max_iter=200, line_search_fn='strong_wolfe')
+    free = x.new_tensor([[1.],[0.]]).repeat(1, x.shape[1]).requires_grad_()
+    opt = torch.optim.LBFGS([free], max_iter=200, line_search_fn='strong_wolfe')
     def loss():
         opt.zero_grad()
-        l = F.cross_entropy((t+u)*x/s+v, p)+ridge/len(x)*(u.square()+v.square()).sum()
+        w,v = free
+        l = F.cross_entropy(w*x+v, p)+ridge/len(x)*(x.var()*(w-w.mean()).square()+v.square()).sum()
         l.backward()
         return l
     with torch.enable_grad(): opt.step(loss)
-    return ((t+u)/s).detach(),v.detach()
+    return free.detach()
 
 def _fit(z_s, z_t, ridge=_ridge):
     "Factor and summand of each class for the student's logits without their mean over the classes"
@@ -87,8 +88,7 @@ class ClassScale(nn.Module):
         *xb,   # inputs of the network
     )->Tensor: # (B,C)
         "`a*z+b`"
-        z = self.model(*xb)
-        return (z-z.mean(1, keepdim=True))*self.a+self.b
+        return _centred(self.model(*xb))*self.a+self.b
 
 # %% ../nbs/25_rescale.ipynb #e3b77bce
 def _copy_eval(model, *xb):
@@ -122,7 +122,7 @@ def _warn_seen(teacher, student, dl, n_inp):
     try: (a,n,_),(b,m,_) = (_right(teacher, o, n_inp) for o in (dl, student.dls.valid))
     except (InputError, IndexError): return                      # no labels, so nobody can know
     a,b = a/n,b/m
-    if a>b+max(.02, 3*(b*(1-b)*(1/n+1/m))**.5):                  # three standard errors of the difference
+    if a>b+max(.02, 3*(b*(1-b)/min(n, m))**.5):                  # or three standard errors
         warnings.warn(f"the teacher knows {a:.1%} of these images and {b:.1%} of the validation images: it has seen them and is "
                       "surer of them, so pass images that it has not seen; they need no labels")
 
