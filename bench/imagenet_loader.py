@@ -113,7 +113,7 @@ def measure(a, tmp):
     stores = dict(store=st, store_jpeg=build_store(files, tmp/'jpeg', size=side, quality=95, workers=1, progress=False))
     dls = loaders(files/'train', paths, stores, bs, a.size)
     t = time_side_by_side({k: epoch(v) for k, v in dls.items()}, n=n, warmup=1, clock=time.process_time)
-    kb = {k: sum(o['bytes'] for o in s.chunks)/sum(v['n'] for v in s.meta['splits'].values())/1e3 for k, s in stores.items()}
+    kb = {k: sum(o['bytes'] for o in s.chunks)/sum(o['n'] for o in s.chunks)/1e3 for k, s in stores.items()}
     for k, s in t.items():
         yield dict(what='loader', name=k, img_s=round(len(paths)//bs*bs/s), x_fastai=round(t['fastai']/s, 2),
                    kb_image=round(kb.get(k, sum(p.stat().st_size for p in paths)/len(paths)/1e3), 1),

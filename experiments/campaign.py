@@ -3,8 +3,8 @@
 
     python experiments/campaign.py --path DIR      # nine minutes at most; --plan only says what is done, --mini is a miniature for a CPU
 
-The rows, in this order: the teachers; then, for each pair whose teacher is there, the student by LumiNet, by KD and alone; then the same with
-the next seed. A finished row is not run again, also not by a later commit. Where the time is up, the exit status is 75, as of luminet_distill.
+The rows, in this order: the teachers; then, for each pair whose teacher is there, the student by LumiNet, KD and DKD, and alone; then the
+same with the next seed. A finished row is not run again, also not by a later commit. Where the time is up, the exit status is 75, as of luminet_distill.
 """
 import sys, warnings
 from dataclasses import replace
@@ -77,7 +77,7 @@ def main(
     def fitted(r): return fit(r, epochs, schedule, bs)
     rows = [(*[fitted(teacher_recipe(n))]*2, 'teacher', 0) for n in _words(teachers)]
     rows += [(fitted(recipes[p]), fitted(teacher_recipe(recipes[p].teacher)), m, int(s))
-             for s in _words(seeds) for p in _words(pairs) for m in ('luminet', 'kd', 'alone')]
+             for s in _words(seeds) for p in _words(pairs) for m in ('luminet', 'kd', 'dkd', 'alone')]
     with _program(dict(kwargs, out=out)):
         try: go(rows, plan, dict(kwargs, out=out, minutes=minutes))
         finally:

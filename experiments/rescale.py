@@ -1,51 +1,121 @@
 #!/usr/bin/env python3
-"""What `match_scale` does to finished CIFAR-100 students: accuracy and calibration on the test set, before and after.
+"""What may be done to a finished student's logits, compared: accuracy, calibration error and cross-entropy on images that nothing was fitted to.
 
-    luminet_distill cifar100/resnet32-resnet8 --methods luminet kd --seeds 0 --epochs 5 --path DIR --teacher FILE --out FOLDER
-    python experiments/rescale.py --path DIR --teacher FILE --run FOLDER --save results
+    python experiments/rescale.py digits --seeds 0 1 2 3 4 5 --save results
+    python experiments/rescale.py cifar100/resnet56-resnet20 --path DIR --teacher FILE --student FILE --save results
 
-The scale is measured on the training images as the loader gives them, with its crops and flips and without their labels; figures are of the
-test set, in float32. A row per student.
+Half of CIFAR's test images, 50 of each class, are fitted to (part A), and the other half is reported (B). Of the digits 300 training images are
+left out of all training and fitted to, and the 355 test images are reported. `seen` are images that the teacher was trained on. A row per map.
+The lengths, rates and batches of the digits' networks are this program's own; the tracked recipe of the digits does not enter.
 """
 import argparse, sys, warnings
+from itertools import islice
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
 from luminet_fa.all import *
+from luminet_fa.data.tensor import rank_in_class
+from luminet_fa.metrics import reliability_bins
+from luminet_fa.rescale import _centred, _fit, _moments, _nearest, _ridge
 from luminet_fa.run.ledger import append_row, hardware, source_commit, utc_now
+from luminet_fa.run.schedules import opt_func
 
-def figures(model, dls):
-    "Top-1 in percent, calibration error over 15 bins, and cross-entropy"
-    learn = Learner(dls, model, CrossEntropyLossFlat(), metrics=[accuracy, ExpectedCalibrationError()])
-    with learn.no_bar(): nll, acc, ece = learn.validate()
-    return dict(top1=round(acc*100, 2), ece=round(ece, 4), nll=round(nll, 4))
+def logits(nets, batches):
+    "Name of each network -> its logits over batches, in float64, and the labels"
+    out = {k: [] for k in (*nets, 'y')}
+    with torch.no_grad():
+        for x, y in batches:
+            for k, net in nets.items(): out[k].append(net.eval()(x.as_subclass(Tensor)).double())
+            out['y'].append(y.as_subclass(Tensor))
+    return {k: torch.cat(v) for k, v in out.items()}
+
+def affine(a, b): return lambda z: a*_centred(z)+b
+
+def moments(z_s, z_t): return affine(*_moments(_centred(z_s), _centred(z_t)))
+
+def one_scale(z_s, z_t): return affine(*_nearest(_centred(z_s), z_t.softmax(1)))
+
+def temperature(z, y):
+    "The factor of the logits that is best on labelled images"
+    t = torch.linspace(-1.5, 1.5, 121).exp()
+    t = t[torch.stack([F.cross_entropy(z*o, y) for o in t]).argmin()]
+    return lambda z: t*z
+
+def figures(z, y):
+    "Top-1 in percent, calibration error over 15 bins of equal width, what chance alone makes of it, and cross-entropy"
+    _, conf, acc, n = reliability_bins(z, y, logits=True)
+    floor, most = calibration_floor(z, logits=True)
+    ece = ((conf-acc).abs()*n).sum()/n.sum()
+    return dict(top1=100*(z.argmax(1)==y).double().mean(), ece=ece, floor=floor, floor_most=most, nll=F.cross_entropy(z, y))
+
+def maps(s, t, y, few):
+    "Maps as name, images, whether their labels are used, and function, from logits of images that the teacher has seen and of others"
+    yield 'nothing', 0, False, lambda z: z
+    yield 'moments, seen', len(s['seen']), False, moments(s['seen'], t['seen'])
+    yield 'match_scale, seen', len(s['seen']), False, affine(*_fit(s['seen'], t['seen']))
+    order = torch.randperm(len(y['fit']), generator=torch.Generator().manual_seed(0))
+    for n in (*few, len(order)):
+        a, b, labels = (o['fit'][order[:n]] for o in (s, t, y))
+        yield 'moments', n, False, moments(a, b)
+        yield 'match_scale', n, False, affine(*_fit(a, b))
+        yield 'match_scale with a tenth of the penalty', n, False, affine(*_fit(a, b, _ridge/10))
+        yield 'one scale and the penalty', n, False, one_scale(a, b)
+        yield 'temperature', n, True, temperature(a, labels)
+
+def digits(seed):
+    "Networks by name, the teacher first, and batches by part; the students are made here"
+    def dls(**kw): return digits_dls(holdout=30, seed=seed, device='cpu', **kw)
+    every, few = dls(bs=64), dls(bs=25, n_per_class=10)
+    def fitted(width, data, epochs, lr, *cbs):
+        set_seed(seed)
+        learn = Learner(data, small_cnn(width), opt_func=opt_func('sgd'), wd_bn_bias=True, cbs=cbs)
+        with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr)
+        return learn.model
+    teacher = fitted(32, every, 10, .1)
+    def lumi(**kw): return LumiNetCallback(teacher, **kw)
+    nets = {'teacher': teacher, 'no labels, 8 epochs': fitted(8, every, 8, .1, lumi(ce_w=0)),
+            'no labels, 40 epochs': fitted(8, every, 40, .1, lumi(ce_w=0)),
+            'labels, 3 epochs': fitted(8, every, 3, .1, lumi()), 'labels, 40 epochs': fitted(8, every, 40, .1, lumi()),
+            '100 labels, 30 epochs': fitted(8, few, 30, .03, lumi(ce_w=2.)),
+            'KD, 100 labels, 30 epochs': fitted(8, few, 30, .03, DistillCallback(teacher, KDLoss(T=4.)))}
+    return nets, dict(seen=dls(pad=0).train.new(shuffle=False, drop_last=False), fit=every.valid, report=digits_dls(device='cpu').valid)
+
+def cifar(r, a):
+    "As `digits`, of networks that are given"
+    dls = make_dls(r, a.path, device='cpu', images=5000)
+    nets = {n: load_teacher(f, arch=make_model(m, dls.c)) for n, f, m in (('teacher', a.teacher, r.teacher), ('published', a.student, r.student))}
+    return nets, dict(seen=dls.train.new(shuffle=False, drop_last=False), test=dls.valid)
+
+def answers(nets, parts):
+    "Part -> network -> logits; test images that nobody has divided become 50 of each class to fit to, and the others"
+    z = {k: logits(nets, dl) for k, dl in parts.items()}
+    if 'test' not in z: return z
+    fit = rank_in_class(z['test']['y'])<50
+    return dict(seen=z['seen'], **{k: {n: v[i] for n, v in z['test'].items()} for k, i in (('fit', fit), ('report', ~fit))})
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    for k in ('path', 'device'): p.add_argument(f'--{k}', help=docments(RunOptions)[k].split(' (default')[0])
-    p.add_argument('--teacher', required=True, help="file of the teacher's weights")
-    p.add_argument('--recipe', default='cifar100/resnet32-resnet8')
-    p.add_argument('--run', default='runs', help='the --out of luminet_distill')
+    p.add_argument('recipe', help='digits, or the pair of the CIFAR-100 networks')
+    for k in ('path', 'teacher', 'student'): p.add_argument(f'--{k}', help=dict(path='folder of CIFAR-100').get(k, f"file of the {k}'s weights"))
     p.add_argument('--seeds', type=int, nargs='+', default=[0])
-    p.add_argument('--methods', nargs='+', default=['luminet', 'kd'])
+    p.add_argument('--logits', help='folder that keeps the logits of one pair, and has them the next time')
     p.add_argument('--save', help='folder of the tracked tables')
     a = p.parse_args()
-    r, root = get_recipe(a.recipe), Path(a.run)/a.recipe.replace('/', '-')
-    dls = make_dls(r, a.path, device=a.device)
-    def network(file, arch): return load_teacher(file, arch=make_model(arch, dls.c), device=dls.device)
-    ledger, t = read_ledger(Path(a.run)/'results.csv').query('recipe==@r.name'), network(a.teacher, r.teacher)
-    teacher, of_teacher = Teacher(t), figures(t, dls)
-    print('teacher', of_teacher)
-    said = f"python experiments/rescale.py --path DIR --teacher {a.teacher if a.teacher.startswith('weights/') else 'FILE'}"
-    for seed, m in [(s, m) for s in a.seeds for m in a.methods]:
-        net = network(root/f'{m}-s{seed}.safetensors', r.student)
-        before, after = figures(net, dls), figures(match_scale(net, teacher, dls, progress=sys.stderr.isatty()), dls)
-        print(m, seed, before, '->', after, flush=True)
-        run = ledger.query('method==@m and seed==@seed').iloc[-1]
-        row = dict(date=utc_now(), recipe=r.name, method=m, seed=seed, epochs=int(run.epochs), **before)
-        row |= {f'{k}_rescaled': v for k, v in after.items()} | {f'teacher_{k}': v for k, v in of_teacher.items()}
-        row |= dict(hardware=hardware(dls.device), torch=torch.__version__, commit=source_commit(), trained_by=run.command,
-                    command=f'{said} --recipe {r.name} --run FOLDER --seeds {seed} --methods {m}')
-        if a.save: append_row(Path(a.save)/f'{r.data}-rescale.csv', row)
+    r = get_recipe(a.recipe)
+    few, of = ([100], lambda: digits(seed)) if r.data=='digits' else ([100, 500], lambda: cifar(r, a))
+    said = f"python experiments/rescale.py {r.name}" + ' --path DIR --teacher FILE --student FILE'*(a.path is not None)
+    for seed in a.seeds:
+        file = a.logits and Path(a.logits)/f'{r.data}-s{seed}.pt'
+        z = torch.load(file) if file and file.exists() else answers(*of())
+        if file: torch.save(z, file)
+        t, y = ({k: v[n] for k, v in z.items()} for n in ('teacher', 'y'))
+        for net in [n for n in z['fit'] if n!='y']:
+            s = {k: v[net] for k, v in z.items()}
+            for name, n, labels, f in islice(maps(s, t, y, few), 1 if net=='teacher' else None):
+                row = dict(date=utc_now(), recipe=r.name, student=net, seed=seed, map=name, images=n, labels=labels)
+                row |= {k: round(float(v), 4) for k, v in figures(f(s['report']), y['report']).items()}
+                print(*row.values(), flush=True)
+                row |= dict(hardware=hardware('cpu'), torch=torch.__version__, commit=source_commit(), command=f'{said} --seeds {seed}')
+                if a.save: append_row(Path(a.save)/f'{r.data}-rescale.csv', row)
 
 if __name__ == '__main__': main()

@@ -16,7 +16,7 @@ from .losses import DistillLoss, LumiNetLoss, KDLoss, DKDLoss, LSKDLoss, DISTLos
 from .models.core import InputMap, load_weights, read_weights
 from .teacher import Teacher, check_teacher, load_teacher, match_classes
 from .callback import DistillCallback, LumiNetCallback, distill_cbs
-from .metrics import ExpectedCalibrationError, NegLogLikelihood, TeacherAgreement, TeacherKL, plot_reliability
+from .metrics import ExpectedCalibrationError, NegLogLikelihood, TeacherAgreement, TeacherKL, calibration_floor, plot_reliability
 from .fold import fold_batchnorm
 from .show import WatchDistill, plot_idea
 from .models.cifar import cifar_model, cifar_models

@@ -6,16 +6,17 @@
 __all__ = ['fingerprint', 'ViewCache']
 
 # %% ../nbs/24_cache.ipynb #89daf92a
-import hashlib, os, shutil, warnings, weakref
+import hashlib, math, os, shutil, warnings, weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FunctionType
-import numpy as np, torch
+import torch
 from torch import nn, Tensor
 from torch.utils.hooks import RemovableHandle
 from fastcore.basics import patch, risinstance, tuplify
+from fastcore.meta import delegates
 from fastai.callback.mixup import MixHandler
-from .core import InputError, check_logits, replacing, with_bar
+from .core import InputError, check_logits, with_bar
 from .perception import autocast_off
 from .teacher import Teacher
 from .data.tensor import TensorDL, share as part_of
@@ -69,19 +70,17 @@ def fingerprint(
 class ViewCache(Teacher):
     "A `Teacher` that keeps its logits for every view of every training image, and looks them up"
     key = _net = _rows = None
-    _asked,_dirty = 0,False
+    _asked = 0
+    @delegates(Teacher.__init__)
     def __init__(self,
-        teacher,         # anything load_teacher takes
+        teacher,         # anything load_teacher takes; its `teacher_tfm` is a module, so that its numbers can be hashed
         dl,              # TensorDL of the training images, or `DataLoaders` with one
         folder=None,     # where to keep a file, which later runs and other processes share; None: in memory beside the images
-        amp:torch.dtype=None, # autocast the teacher to this dtype, such as torch.bfloat16; None: float32
-        arch:nn.Module=None,  # as in Teacher
-        class_map=None,       # as in Teacher
-        teacher_tfm=None,     # as in Teacher; a module, so that its numbers can be hashed
-        speed:str='auto',     # 'auto', 'fold': folded, since a cache says that it stands still; 'compile' pays for a whole table; None
-        verify:int=100,       # compare every so many batches with the view they should be; the first of a fit always
+        speed:str='auto', # 'auto', 'fold': folded, since a cache says that it stands still; 'compile' pays for a whole table; None
+        verify:int=100,  # compare every so many batches with the view they should be; the first of a fit always
+        **kwargs,
     ):
-        super().__init__(teacher, arch, class_map, teacher_tfm, speed=speed, amp=amp)
+        super().__init__(teacher, speed=speed, **kwargs)
         if not isinstance(self.tfm, (nn.Module,type(None))):
             raise InputError("teacher_tfm must be a module here: a function cannot be told from a changed one")
         self.dl,self.verify,self.folder = _loader(dl),verify,folder and Path(folder)
@@ -112,9 +111,8 @@ def _data_key(ds):
 def _key(self:ViewCache):
     "Hash of everything that decides a logit"
     if self._net is None or not self._own: self._net = fingerprint(self.module, 16)    # nobody else has one's own
-    tfm = None if self.tfm is None else fingerprint(self.tfm, 16)
-    cm = None if self.class_map is None else self.class_map.tolist()
-    return fingerprint((self._net, _data_key(self.dl.dataset), self.dl.pad, self.dl.flip, str(self.amp), cm, tfm), 16)
+    return fingerprint(dict(net=self._net, data=_data_key(self.dl.dataset), pad=self.dl.pad, flip=self.dl.flip,
+                            amp=self.amp, class_map=self.class_map, teacher_tfm=self.tfm), 16)
 
 # %% ../nbs/24_cache.ipynb #45e6d41d
 @patch
@@ -123,7 +121,6 @@ def _look_again(self:ViewCache):
     key = self._key()
     if key==self.key: return
     if not self._own: self._made = None                              # a fast copy, if there is one
-    if self.key is not None: self.flush()
     self.key = key
     self._open()
 
@@ -139,17 +136,19 @@ def _open(self:ViewCache):
     x = self.dl.dataset.x
     i = torch.zeros(min(len(x), 2), dtype=torch.long, device=x.device)
     shape = len(x),self.dl.n_views,self._logits(i, i).shape[1]
-    if self.folder is None: self.z = torch.zeros(shape, dtype=torch.float16, device=x.device)
-    else:
-        self._mm = _map(self.folder/f'{self.key}.f16', shape)
-        self.z = torch.from_numpy(self._mm)
-    self.sums = torch.zeros(shape[:2], dtype=torch.int32, device=self.z.device)
-    self._catch_up()
+    def table(suffix, dtype, *shape):
+        if self.folder is None: return torch.zeros(shape, dtype=dtype, device=x.device)
+        return _map(self.folder/f'{self.key}.{suffix}', dtype, shape)
+    self.z = table('f16', torch.float16, *shape)
+    self.sums = table('sums', torch.int32, *shape[:2])
+    self._vouch()
+    self._count()
 
 # %% ../nbs/24_cache.ipynb #3926e7cf
-def _map(file, shape):
-    "The float16 numbers in `file`, which is made or lengthened where need be, and never cut: another process may be filling it"
-    size = 2*int(np.prod(shape))
+def _map(file, dtype, shape):
+    "The numbers in `file`, which is made or lengthened where need be, and never cut: another process may be filling it"
+    n = math.prod(shape)
+    size = n*dtype.itemsize
     file.parent.mkdir(parents=True, exist_ok=True)
     there = os.path.getsize(file) if file.exists() else 0
     free = shutil.disk_usage(file.parent).free
@@ -160,7 +159,7 @@ def _map(file, shape):
     with open(file, 'r+b') as f:
         if hasattr(os, 'posix_fallocate'): os.posix_fallocate(f.fileno(), 0, size)
         elif there<size: f.truncate(size)
-    return np.memmap(file, np.float16, 'r+', shape=shape)
+    return torch.from_file(str(file), True, n, dtype=dtype).view(shape)
 
 # %% ../nbs/24_cache.ipynb #2ad4fdc9
 @patch(as_prop=True)
@@ -168,40 +167,25 @@ def filled(self:ViewCache)->Tensor: # bool, (N,n_views)
     "Which rows are there"
     return self.sums!=0
 
-@patch(as_prop=True)
-def _sums_file(self:ViewCache): return self.folder/f'{self.key}.sums.npy'
-
 # %% ../nbs/24_cache.ipynb #5cef8535
 @patch
-def _take_over(self:ViewCache):
-    "Add the rows of the file that others have computed, as far as its checksums vouch for them"
-    try: said = torch.from_numpy(np.load(self._sums_file))
-    except (ValueError, EOFError, OSError): said = torch.zeros(0)
-    if said.shape!=self.sums.shape or said.dtype!=self.sums.dtype:
-        return warnings.warn(f"{self._sums_file} cannot be read: the view cache starts again")
-    said,sums,rows = said.flatten(),self.sums.view(-1),self.z.flatten(0, 1)
-    new = ((said!=0)&(sums==0)).nonzero()[:,0]
-    for i in new.split(100_000):                                 # a whole table at once would take twice its size
-        sums[i] = said[i].where(said[i]==_sums(rows[i]), 0)
-    if bad := int((sums[new]==0).sum()):
-        warnings.warn(f"{bad:,} of {len(new):,} rows of the view cache {self.folder/self.key}.f16 are damaged, and are computed again")
+def _vouch(self:ViewCache):
+    "Forget the rows that their checksums do not vouch for"
+    there,sums,rows = self.filled.flatten().nonzero()[:,0],self.sums.view(-1),self.z.flatten(0, 1)
+    bad = 0
+    for i in there.split(100_000):                               # a whole table at once would take twice its size
+        lost = i[sums[i]!=_sums(rows[i])]
+        sums[lost] = 0
+        bad += len(lost)
+    if bad:
+        warnings.warn(f"{bad:,} of {len(there):,} rows of the view cache {self.folder/self.key}.f16 are damaged, "
+                      "and are computed again")
 
 # %% ../nbs/24_cache.ipynb #4f7d9fb0
 @patch
-def _catch_up(self:ViewCache):
-    "Take over what others have filled meanwhile, and see whether anything is missing"
-    if self.folder is not None and self._sums_file.exists(): self._take_over()
+def _count(self:ViewCache):
+    "See whether anything is missing; others may have filled it meanwhile"
     self.complete = bool(self.filled.all())
-
-# %% ../nbs/24_cache.ipynb #a163c3f3
-@patch
-def flush(self:ViewCache):
-    "Make what has been computed last: first the logits, then, at once, the checksums that vouch for them"
-    if self.folder is None or not self._dirty: return
-    self._mm.flush()
-    self._catch_up()                                             # another process may have filled other rows of the same file
-    with replacing(self._sums_file) as tmp: np.save(tmp, self.sums.numpy())
-    self._dirty = False
 
 # %% ../nbs/24_cache.ipynb #110a89b3
 @patch(as_prop=True)
@@ -226,9 +210,8 @@ def _fill(self:ViewCache, idxs, views):
     "Compute these rows"
     z = self._logits(idxs, views).to(self.z)
     at = idxs.to(z.device),views.to(z.device)
-    self.z[at] = z
+    self.z[at] = z                                               # before the checksums, which other processes go by
     self.sums[at] = _sums(z)
-    self._dirty = True
 
 # %% ../nbs/24_cache.ipynb #4899a736
 @patch
@@ -257,12 +240,9 @@ def build(self:ViewCache,
     self._look_again()
     lo,hi = part_of(len(self.z), i, n)
     todo = (self.sums[lo:hi].flatten()==0).nonzero()[:,0].to(self.dl.dataset.x.device)
-    try:
-        for k,rows in enumerate(with_bar(todo.split(bs) if len(todo) else (), progress)):
-            self._fill(lo+rows//self.dl.n_views, rows%self.dl.n_views)
-            if k%200==199: self.flush()
-    finally: self.flush()
-    self._catch_up()
+    for rows in with_bar(todo.split(bs) if len(todo) else (), progress):
+        self._fill(lo+rows//self.dl.n_views, rows%self.dl.n_views)
+    self._count()
     return self
 
 # %% ../nbs/24_cache.ipynb #d02f5995
@@ -279,7 +259,7 @@ def begin_fit(self:ViewCache,
     if dl.dataset is not own.dataset and _data_key(dl.dataset)!=_data_key(own.dataset):
         raise InputError("the cache was made for other images or another normalisation than the learner's: make one for these data")
     self._look_again()
-    if not self.complete: self._catch_up()
+    if not self.complete: self._count()
     self._asked = 0
 
 # %% ../nbs/24_cache.ipynb #1ea76869

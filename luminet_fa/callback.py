@@ -16,7 +16,7 @@ from fastai.callback.mixup import MixHandler
 from fastai.callback.training import GradientAccumulation
 from .core import InputError, check_logits, pick
 from .losses import LumiNetLoss, distill_methods
-from .perception import _are_probabilities, _floats, autocast_off
+from .perception import _are_probabilities, _floats, _world_size, autocast_off
 from .teacher import Teacher, as_teacher, check_classes, norm_stats
 
 # %% ../nbs/03_callback.ipynb #c36ed80e
@@ -59,7 +59,7 @@ class DistillCallback(_Tidy):
     ):
         for n,o in dict(ce_w=ce_w, kd_w=kd_w).items():
             if not 0<=o<float('inf'): raise InputError(f"{n} must be a finite number >= 0, got {o}")
-        if not ce_w and not kd_w: raise InputError("ce_w and kd_w are both 0: nothing would be trained")
+        if not (ce_w or kd_w): raise InputError("ce_w and kd_w are both 0: nothing would be trained")
         _check_warmup(warmup)
         if not callable(loss): raise InputError(f"loss must be a function of two logits, got {type(loss).__name__}")
         store_attr('ce_w,kd_w,warmup,class_map,teacher_tfm,speed')
@@ -223,13 +223,13 @@ def _ask(self:DistillCallback, *xb):
     with self._autocast(): self._z = self._teacher.on_batch(self.dl, *xb)
     self._unlabelled = len(self.yb)==0
     if self._unchecked: self._check_first()
+    self._check_batch(self._z)
 
 # %% ../nbs/03_callback.ipynb #cb29440b
 @patch
 def _check_first(self:DistillCallback):
     "What the first batch shows before the student has seen it"
     _check_raw(self._z, 'teacher')
-    self._check_batch(self._z)
     if self._unlabelled and self.ce_w: raise InputError("the batches have no labels: pass ce_w=0 to train on the teacher alone")
     if self._unlabelled and self.recorder.train_metrics:
         raise InputError("the batches have no labels, so train_metrics=True has nothing to measure with")
@@ -367,10 +367,13 @@ class LumiNetCallback(DistillCallback):
 # %% ../nbs/03_callback.ipynb #189c2427
 @patch
 def _check_batch(self:LumiNetCallback, z_t):
-    "Perception compares the samples of a batch: refuse one, warn below eight"
-    n = z_t.numel()//z_t.shape[1]
-    if n==1: raise InputError("a batch of one has nothing to compare with, and LumiNet's loss would be 0: use a larger batch size")
-    if n<8: warnings.warn(f"batches of {n}: LumiNet's statistics over so few samples are mostly noise")
+    "Perception compares the samples of a batch: refuse one in the first, warn below eight; later warn of one"
+    n = z_t.numel()//z_t.shape[1]*(_world_size() if self.sync else 1)
+    if n==1 and self._unchecked:
+        raise InputError("a batch of one has nothing to compare with, and LumiNet's loss would be 0: use a larger batch size")
+    if n<(8 if self._unchecked else 2):
+        warnings.warn(f"batches of {n}: LumiNet's statistics over so few samples are mostly noise, and its term over a single "
+                      "one is 0; 50 and more are advised")
 
 # %% ../nbs/03_callback.ipynb #9903959f
 def distill_cbs(

@@ -86,7 +86,7 @@ def own_device(
     "`device` with its number; among several processes a GPU without one is this process's own"
     d = torch.device(default_device() if device is None else device)
     rank,n = os.environ.get('LOCAL_RANK'),torch.cuda.device_count()
-    if d.type in ('cpu','meta') or (d.index is not None and (device is not None or rank is None)): return d
+    if d.type in ('cpu','meta') or (d.index is not None and device is not None): return d
     if d.type=='cuda' and n: return torch.device(d.type, torch.cuda.current_device() if rank is None else int(rank)%n)
     return torch.device(d.type, 0)
 
@@ -135,8 +135,8 @@ def told_memory():
     "Say what to lower where the memory of a device or of the machine does not suffice"
     try: yield
     except (MemoryError,RuntimeError) as e:
-        if not (isinstance(e, MemoryError) or _no_room.search(str(e))): raise
-        what = next((o for o in str(e).split('. ') if _no_room.search(o)), 'out of memory')
+        what = next(filter(_no_room.search, str(e).split('. ')), 'out of memory' if isinstance(e, MemoryError) else '')
+        if not what: raise
         raise InputError(f"{what}. Lower the batch size or the size of the images, train in bfloat16, "
                          "keep the teacher's logits in a cache, or take another device such as cpu") from e
 
@@ -235,7 +235,7 @@ def _signals():
     "Treat SIGTERM and SIGHUP as Ctrl-C, unless somebody has decided what they mean, as nohup does"
     free = []
     if threading.current_thread() is threading.main_thread():
-        there = [getattr(signal, n) for n in ('SIGTERM','SIGHUP') if hasattr(signal, n)]
+        there = {signal.SIGTERM, getattr(signal, 'SIGHUP', signal.SIGTERM)}
         free = [s for s in there if signal.getsignal(s)==signal.SIG_DFL]
     for s in free: signal.signal(s, _end)
     try: yield

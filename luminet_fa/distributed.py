@@ -67,7 +67,7 @@ def any_process(
     flag:bool, # in this process
 )->bool:       # the same in every process
     "Is `flag` true in any process?"
-    return bool(flag) if processes()[1]==1 else bool(_sum(bool(flag)))
+    return bool(flag if processes()[1]==1 else _sum(bool(flag)))
 
 # %% ../nbs/26_distributed.ipynb #66cdeb30
 def share_dls(
@@ -117,6 +117,16 @@ class SharedTrainer(Callback):
     ):
         join()
         self.sync_bn,self.kwargs = sync_bn,kwargs
+    def after_loss(self):
+        "A part counts as much as it has images"
+        if self.training: self.learn.loss_grad = self.learn.loss_grad*(self.dl.world*find_bs(self.yb)/self.dl.last_n)
+    def before_validate(self):
+        "One set of statistics, and the bare module"
+        self._ddp,self.learn.model = self.learn.model,self.learn.model.module
+        for b in self.learn.model.buffers(): dist.broadcast(b, 0)
+    def after_fit(self):
+        "The bare model"
+        self.learn.model = self.learn.model.module
 
 # %% ../nbs/26_distributed.ipynb #05581031
 @patch
@@ -129,28 +139,10 @@ def before_fit(self:SharedTrainer):
     own = nn.SyncBatchNorm.convert_sync_batchnorm(self.model) if self.sync_bn else self.model
     self.learn.model = DistributedDataParallel(own, **self.kwargs)
 
-# %% ../nbs/26_distributed.ipynb #f346debb
-@patch
-def after_loss(self:SharedTrainer):
-    "A part counts as much as it has images"
-    if self.training: self.learn.loss_grad = self.learn.loss_grad*(self.dl.world*find_bs(self.yb)/self.dl.last_n)
-
-@patch
-def after_fit(self:SharedTrainer):
-    "The bare model"
-    self.learn.model = self.learn.model.module
-
-# %% ../nbs/26_distributed.ipynb #e6b784c3
-@patch
-def before_validate(self:SharedTrainer):
-    "One set of statistics, and the bare module"
-    self._ddp,self.learn.model = self.learn.model,self.learn.model.module
-    for b in self.learn.model.buffers(): dist.broadcast(b, 0)
-
 # %% ../nbs/26_distributed.ipynb #fc809f22
 @patch
 def after_validate(self:SharedTrainer):
-    "Metrics of all images"
+    "The wrapped model again, and metrics of all images"
     self.learn.model = self._ddp
     for m in self.recorder._valid_mets: reduce_metric(m)
 
@@ -160,11 +152,6 @@ def after_train(self:SharedTrainer):
     "The distillation callback's columns over all images"
     for cb in self.learn.cbs:
         if hasattr(cb, 'reduce_sums'): cb.reduce_sums(_sum)
-
-@patch
-def after_cancel_validate(self:SharedTrainer):
-    "The wrapped model again"
-    self.learn.model = self._ddp
 
 # %% ../nbs/26_distributed.ipynb #23be36ba
 @contextmanager

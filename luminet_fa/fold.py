@@ -22,10 +22,6 @@ def _norms(model):
 def _check_eval(model, what):
     if any(m.training for m in model.modules()): raise InputError(f"only a network in eval mode can be {what}")
 
-def _few(xb, n=8):
-    "The first `n` samples of a batch"
-    return tuple(o[:n] if isinstance(o, Tensor) and o.ndim else o for o in xb)
-
 # %% ../nbs/01a_fold.ipynb #0ea1a0ee
 _log = logging.getLogger('luminet_fa')
 
@@ -37,9 +33,9 @@ def _why(e):
 def _note(what, e, who='teacher'): _log.warning(f"{what}: {_why(e)}; the {who} runs without it")
 
 # %% ../nbs/01a_fold.ipynb #328d102b
-def _copied(xb):
-    "The inputs again, their tensors copied: a network may write into what it is given"
-    return tuple(o.clone() if isinstance(o, Tensor) else o for o in xb)
+def _copied(xb, n=None):
+    "The inputs again, or their first `n` samples, with tensors copied: a network may write into what it is given"
+    return tuple(o[:n].clone() if isinstance(o, Tensor) and o.ndim else o for o in xb)
 
 @contextmanager
 def _naming(done):
@@ -54,19 +50,23 @@ def _ask(model, xb):
     with torch.no_grad(): return model(*_copied(xb))
 
 # %% ../nbs/01a_fold.ipynb #b30f6103
-def _check_same(new, old, xb, rtol, what):
-    "Raise unless `new` answers like `old`"
+def _difference(new, old, xb):
+    "Largest difference between the answers of two networks, as a share of the largest logit"
     a,b = _ask(new, xb),_ask(old, xb)
     if not isinstance(b, Tensor):
-        raise InputError(f"{what} is checked on one tensor of logits, and the network returned a {type(b).__name__}")
+        raise InputError(f"two networks are compared by one tensor of logits, and this one returned a {type(b).__name__}")
     b = b.float()
-    off = (a-b).abs().max().item()
-    if not off<=rtol*b.abs().max().item(): raise InputError(f"{what} changed its logits by {off:.2g}")
+    return ((a-b).abs().max()/b.abs().max().clamp(min=1e-12)).item()
+
+def _check_same(new, old, xb, rtol, what):
+    "Raise unless `new` answers like `old`"
+    off = _difference(new, old, xb)
+    if not off<=rtol: raise InputError(f"{what} changed its logits by {off:.2g} of the largest")
 
 # %% ../nbs/01a_fold.ipynb #378e364d
 def _check_exactly(new, model, xb, rtol, what):
     "The same in float32, whatever the network will run in"
-    with autocast_off(next(model.parameters())), exact_float32(): _check_same(new, model, _few(xb), rtol, what)
+    with autocast_off(next(model.parameters())), exact_float32(): _check_same(new, model, _copied(xb, 8), rtol, what)
 
 # %% ../nbs/01a_fold.ipynb #efa40b63
 def fold_batchnorm(

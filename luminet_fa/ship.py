@@ -13,12 +13,12 @@ from copy import deepcopy
 from pathlib import Path
 import pandas as pd, safetensors.torch, torch
 from torch import nn, Tensor
-from fastcore.all import first, is_listy, noop, risinstance, tuplify
+from fastcore.all import first, noop, risinstance, tuplify
 from fastai.learner import Learner
 import luminet_fa
 from .core import InputError, PathError, eval_mode, replacing
-from .fold import _ask, _few
-from .teacher import _moved, norm_stats
+from .fold import _copied, _difference
+from .teacher import _moved, class_names, norm_stats
 from .models.core import load_weights, read_weights
 from .callback import DistillCallback
 from .core import as_markdown
@@ -98,32 +98,24 @@ def export_learner(
     _add_form(learn.path/fname, learn.model)
     return learn.path/fname
 
-# %% ../nbs/27_ship.ipynb #92cca1bd
-def _names(o):
-    "The names in a vocabulary, a list for each of several; none for None"
-    return [] if o is None else [_names(v) if is_listy(v) else str(v) for v in o]
-
-def _vocab(o): return _names(getattr(o, 'vocab', None))
-
 # %% ../nbs/27_ship.ipynb #80ed74be
-def _vocabs(dls, n_inp):
-    "Names of the classes (a list for each target where there are several), and the tokens of each of the `n_inp` inputs"
+def _vocab(o): return class_names(getattr(o, 'vocab', None)) or []
+
+def _classes(dls, n_inp):
+    "Names of the classes, a list for each target where there are several"
     parts = getattr(getattr(dls.train, 'dataset', None), 'tls', ())     # inputs and targets; `dls.vocab` is all their vocabularies at once
-    if 'vocab' in vars(dls) or not parts: return _vocab(dls),()
+    if 'vocab' in vars(dls) or not parts: return _vocab(dls)
     targets = [*(parts[n_inp:] or parts), *getattr(dls.train.after_item, 'fs', ())]   # a language model says what it reads
     names = [v for v in map(_vocab, targets) if v]
-    return names[0] if len(names)==1 else names,map(_vocab, parts[:n_inp])
+    return names[0] if len(names)==1 else names
 
 # %% ../nbs/27_ship.ipynb #3b5bb480
 def _inputs(dls):
     "What a batch holds, without its first dimension; and the names of the classes"
     b = tuplify(dls.one_batch())
-    xs = b[:getattr(dls, 'n_inp', max(1, len(b)-1))]
-    classes,tokens = _vocabs(dls, len(xs))
-    inputs = [dict(shape=list(x.shape[1:]), dtype=str(x.dtype).removeprefix('torch.')) for x in xs if isinstance(x, Tensor)]
-    for i,v in zip(inputs, tokens):
-        if v: i['vocab'] = v
-    return inputs,classes
+    n = getattr(dls, 'n_inp', max(1, len(b)-1))
+    inputs = [dict(shape=list(x.shape[1:]), dtype=str(x.dtype).removeprefix('torch.')) for x in b[:n] if isinstance(x, Tensor)]
+    return inputs,_classes(dls, n)
 
 # %% ../nbs/27_ship.ipynb #6cfdfe20
 def _distillation(learn, cb):
@@ -211,16 +203,12 @@ def load_student(
 
 # %% ../nbs/27_ship.ipynb #f08a9180
 def _ready(model, x):
-    "A copy of `model` on the CPU in float32, in eval mode; its inputs and its answer; what both exporters trace with"
+    "A copy of `model` on the CPU in float32, in eval mode; its inputs; what both exporters trace with"
     xs = [_moved(o.as_subclass(Tensor).detach(), 'cpu', torch.float32) for o in tuplify(x)]
     if min(map(len, xs))<2: raise InputError("the example must hold at least two samples, or the batch's size would be taken for fixed")
-    m = deepcopy(model).cpu().float().eval()
-    z = _ask(m, xs)
-    if not isinstance(z, Tensor):
-        raise InputError(f"{type(model).__name__} returns a {type(z).__name__}: wrap it in a module that returns its logits alone")
     zeros = tuple(torch.zeros_like(o[:2]) for o in xs)
     open_ = [{0: torch.export.Dim('batch', min=1)}]*len(xs)
-    return m,xs,z,dict(args=zeros, dynamic_shapes=open_)
+    return deepcopy(model).cpu().float().eval(),xs,dict(args=zeros, dynamic_shapes=open_)
 
 # %% ../nbs/27_ship.ipynb #6b69aaa3
 def _export(model, x, file, rtol, write, read):
@@ -228,10 +216,10 @@ def _export(model, x, file, rtol, write, read):
     file = Path(file)
     try:
         with replacing(file) as tmp:
-            m,xs,z,traced = _ready(model, x)
+            m,xs,traced = _ready(model, x)
             write(m, tmp, traced)
-            ask,largest = read(tmp),z.abs().max().clamp(min=1e-12)
-            off = max(((_ask(ask, _few(xs, n))-z[:n]).abs().max()/largest).item() for n in (len(z), 1))
+            new = read(tmp)
+            off = max(_difference(new, m, o) for o in (xs, _copied(xs, 1)))
             if not off<=rtol: raise InputError(f"it would answer differently from the network, by {off:.2g} of the largest logit")
     except OSError: raise
     except Exception as e: raise InputError(f"{file} was not written: {(str(e).strip() or type(e).__name__).splitlines()[0]}") from e
@@ -287,7 +275,7 @@ def compare_networks(
         net = m if isinstance(m, nn.Module) else nn.Module()      # a function has no weights and no mode
         ps = [*net.parameters()]
         xs = [o.to(ps[0].device if ps else 'cpu') for o in tuplify(x)]
-        with torch.inference_mode(), eval_mode(net): one,all_ = (_seconds(lambda: m(*o), n) for o in (_few(xs, 1), xs))
+        with torch.inference_mode(), eval_mode(net): one,all_ = (_seconds(lambda: m(*o), n) for o in (_copied(xs, 1), xs))
         rows[k] = dict(parameters=sum(o.numel() for o in ps) if net is m else None,
                        kB=round(Path(files[k]).stat().st_size/1e3) if k in (files or {}) else None,
                        ms_1=round(one*1e3, 3), img_s=round(len(xs[0])/all_))
@@ -302,18 +290,16 @@ def _hub():
 
 def _line(o): return ' '.join(str(o).split())
 
-def _said(o): return as_markdown(_line(o))                                # from a config or a table: text on one line
+def _said(o): return as_markdown(_line(f'{o:.4g}' if isinstance(o, float) else o))   # from a config or a table: text on one line
 
 def _code(o): return _line(o).replace('`', "'")
-
-def _num(o): return f'{o:.4g}' if isinstance(o, float) else str(o)
 
 # %% ../nbs/27_ship.ipynb #0700ff9f
 def _front(name, cfg, metrics, data, licence):
     "The Hub's front matter, with the figures as the Hub shows them"
     hub = _hub()
     task = 'image-classification' if cfg['vocab'] and len(cfg['input'][0]['shape'])==3 else 'other'
-    figures = [hub.EvalResult(task, 'other', data, _said(k), float(_num(v))) for k,v in metrics.items()]
+    figures = [hub.EvalResult(task, 'other', data, _said(k), float(_said(v))) for k,v in metrics.items()]
     meta = hub.ModelCardData(license=licence, library_name='fastai', tags=['knowledge-distillation','lumi-net','fastai'], model_name=name,
                              eval_results=figures)
     return hub.utils.yaml_dump(meta.to_dict(), sort_keys=False, width=float('inf'))
@@ -342,7 +328,7 @@ def model_card(
     if not metrics: raise InputError("a card without a figure helps nobody: measure the student and pass metrics")
     d,v = cfg['distillation'],cfg['vocab']
     classes = f' and {len(v)} classes' if v and isinstance(v[0], str) else ''
-    table = [f'| measured on {data} | |', '|---|---|', *(f'| {_said(k)} | {_said(_num(o))} |' for k,o in metrics.items())]
+    table = [f'| measured on {data} | |', '|---|---|', *(f'| {_said(k)} | {_said(o)} |' for k,o in metrics.items())]
     taught = teacher and f', distilled from {teacher}'
     parts = [f'---\n{_front(name, cfg, metrics, data, licence)}---', f'# {name}',
              f"{_said(cfg['network'])} with {int(cfg['parameters']):,} parameters{classes}{taught}.", '\n'.join(table)]

@@ -9,6 +9,7 @@ __all__ = ['plot_idea', 'WatchDistill']
 import torch, matplotlib.pyplot as plt, pandas as pd
 from torch import Tensor
 from fastai.basics import *
+from torchvision.utils import make_grid
 from .core import InputError
 from .callback import DistillCallback
 from .losses import kd_loss, luminet_loss
@@ -67,7 +68,7 @@ class WatchDistill(Callback):
     def __init__(self,
         x:Tensor,   # a batch of inputs, normalized as the loader does
         z_t:Tensor, # the teacher's logits for them, (B,C)
-    ): self.batch,self.z_t,self.seen = x,z_t.detach(),[]
+    ): self.batch,self.z_t,self.seen = x,z_t.detach().float().cpu(),[]
     def before_fit(self):
         "Start again, with the student as it is"
         self.seen = []
@@ -76,9 +77,9 @@ class WatchDistill(Callback):
         "Ask the student, as a teacher is asked: nothing of it changes"
         m = self.learn.model
         z = Teacher(m)(self.batch.to(one_param(m).device)).cpu()
-        z_t = self.z_t.cpu()
-        agree = (z.argmax(1)==z_t.argmax(1)).float().mean()
-        self.seen.append(dict(luminet=luminet_loss(z, z_t, alpha=1.).item(), kd=kd_loss(z, z_t).item(), agree=agree.item(), logits=z))
+        agree = (z.argmax(1)==self.z_t.argmax(1)).float().mean()
+        luminet,kd = luminet_loss(z, self.z_t, alpha=1.),kd_loss(z, self.z_t)
+        self.seen.append(dict(luminet=luminet.item(), kd=kd.item(), agree=agree.item(), logits=z))
 
 # %% ../nbs/06_show.ipynb #affc7a2e
 _curves = 'luminet','kd','agree'
@@ -89,7 +90,7 @@ def plot(self:WatchDistill):
     _finished(self.seen, 2)
     n = len(self.seen)-1
     tables = {f'student, epoch {e}': self.seen[e]['logits'] for e in sorted({0, round(n/8), round(n/3), n})}
-    tables['teacher'] = self.z_t.float().cpu()
+    tables['teacher'] = self.z_t
     fig,axs = plt.subplot_mosaic([[*tables], [*_curves[:2], *['agree']*(len(tables)-2)]], figsize=(10,4.2), layout='constrained')
     for k,z in tables.items(): _heat(axs[k], perception(z), k, 2.5)
     curves = pd.DataFrame([{k:s[k] for k in _curves} for s in self.seen])
@@ -152,9 +153,7 @@ def show_distill(self:DistillCallback,
     vocab = getattr(self.learn.dls, 'vocab', None) or range(p_t.shape[1])
     fig,axs = plt.subplots(2, len(idx), figsize=(1.6*len(idx),3.2), squeeze=False, layout='constrained', height_ratios=(1.1,1))
     for i,(image,bars) in zip(idx, axs.T):
-        px = x[i,:3].float()
-        px = (px-px.min())/(px.max()-px.min()).clamp(min=1e-6)   # the loader has normalized it
-        show_image(px, ax=image, cmap='gray')
+        show_image(make_grid(x[i,:3].float(), normalize=True), ax=image)   # the loader has normalized it otherwise
         image.set_title('' if y is None else f'is {vocab[int(y[i])]}', fontsize=8)
         _opinions(bars, p_t[i], p_s[i], vocab, top)
     axs[1,0].legend(fontsize=6, frameon=False, loc='lower right')

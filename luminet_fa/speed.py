@@ -35,12 +35,12 @@ class _Events(_Instead):
     name,cbs,of = '_call_one',None,None
     def __call__(self, event_name):
         if self.learn.cbs.items!=self.cbs: self.cbs,self.of = [*self.learn.cbs],{}
-        if event_name not in self.of: self._find(event_name)
+        if event_name not in self.of: self.of[event_name] = self._find(event_name)
         for cb in self.of[event_name]: cb(event_name)
     def _find(self, event_name):
         if not hasattr(event, event_name): raise Exception(f'missing {event_name}')
-        def acts(cb): return type(cb).__call__ is not Callback.__call__ or hasattr(type(cb), event_name) or event_name in cb.__dict__
-        self.of[event_name] = [cb for cb in self.learn.cbs.sorted('order') if event_name not in _inner or acts(cb)]
+        def acts(cb): return event_name not in _inner or type(cb).__call__ is not Callback.__call__ or hasattr(cb, event_name)
+        return self.learn.cbs.sorted('order').filter(acts)
 
 # %% ../nbs/05_speed.ipynb #523105d9
 class FastEvents(Callback):
@@ -76,14 +76,19 @@ class LossOnDevice(Callback):
         self.every = every
     def before_fit(self):
         "Another average, the same numbers"
-        self.run,self._read = hasattr(self.learn, 'recorder'),0
-        if self.run: self._swap(AvgSmoothLoss, SmoothLossOnDevice)
+        sm,self._read = nested_attr(self.learn, 'recorder.smooth_loss'),0
+        self.run = type(sm) in (AvgSmoothLoss,SmoothLossOnDevice)
+        if self.run: sm.__class__ = SmoothLossOnDevice
     def after_fit(self):
         "fastai's average again, where ours has got to"
-        self._to_cpu()
-        self._swap(SmoothLossOnDevice, AvgSmoothLoss)
+        self.after_train()
         sm = self.learn.recorder.smooth_loss
-        sm.val = to_detach(sm.val)
+        sm.__class__,sm.val = AvgSmoothLoss,to_detach(sm.val)
+    def after_train(self):
+        "The epoch's values for `plot_loss`, in one copy"
+        losses = self.learn.recorder.losses
+        if new := losses[self._read:]: losses[self._read:] = torch.stack(new).cpu().unbind()
+        self._read = len(losses)
 
 # %% ../nbs/05_speed.ipynb #2d75606d
 @patch
@@ -92,24 +97,6 @@ def after_batch(self:LossOnDevice):
     if hasattr(self.learn, 'lr_finder') or not self.yb: return   # lr_find stops by this number; without labels there is none
     if self.learn.iter%self.every==0: self._shown = self.learn.smooth_loss.cpu()
     self.learn.smooth_loss = self._shown
-
-# %% ../nbs/05_speed.ipynb #62134eaa
-@patch
-def after_train(self:LossOnDevice):
-    "The epoch's values for `plot_loss`, in one copy"
-    self._to_cpu()
-
-@patch
-def _swap(self:LossOnDevice, old, new):
-    sm = self.learn.recorder.smooth_loss
-    if type(sm) is old: sm.__class__ = new
-
-# %% ../nbs/05_speed.ipynb #84523bd8
-@patch
-def _to_cpu(self:LossOnDevice):
-    losses = self.learn.recorder.losses
-    if new := losses[self._read:]: losses[self._read:] = torch.stack(new).cpu().unbind()
-    self._read = len(losses)
 
 # %% ../nbs/05_speed.ipynb #49a4c360
 class _Batch(_Instead):
@@ -146,6 +133,16 @@ class _Forward(AroundForward):
     def inside(self):
         "A context manager for the forward pass"
         return nullcontext()
+    def forward(self,
+        f,   # the forward pass without it
+        *xb, # inputs of the model
+    ):
+        "`f(*xb)`, tried first for each shape and mode"
+        key = (self.training, *(o.shape[1:] for o in xb if isinstance(o, Tensor)))
+        new = key not in self._runs
+        self._runs.add(key)
+        if new: return self._first(f, xb)
+        with self.inside(): return f(*xb)
 
 # %% ../nbs/05_speed.ipynb #da65924a
 def _undo(model):
@@ -172,20 +169,6 @@ def _first(self:_Forward, f, xb):
         except Exception: self.on(); raise e from None      # it fails without, too: not the fault of the speed-up
         self._leave(e)
         return z
-
-# %% ../nbs/05_speed.ipynb #7ef39449
-@patch
-def forward(self:_Forward,
-    f,   # the forward pass without it
-    *xb, # inputs of the model
-):
-    "`f(*xb)`, tried first for each shape and mode"
-    key = (self.training, *(o.shape[1:] for o in xb if isinstance(o, Tensor)))
-    if key in self._runs:
-        with self.inside(): return f(*xb)
-    z = self._first(f, xb)
-    self._runs.add(key)
-    return z
 
 # %% ../nbs/05_speed.ipynb #dfb05055
 @patch

@@ -37,7 +37,7 @@ def place(
     return copy.deepcopy(model).to(device=device, dtype=dtype)
 
 # %% ../nbs/02_teacher.ipynb #c3ef8005
-def _resolve(teacher, arch=None, weights_only=True, key=None):
+def _resolve(teacher, arch, weights_only, key):
     "The module or `Learner` that `teacher` is or that a file holds, or a module with the weights"
     name,found = 'checkpoint',teacher
     if isinstance(teacher, (str, Path)):
@@ -157,7 +157,7 @@ def as_teacher(
     return teacher
 
 # %% ../nbs/02_teacher.ipynb #e36a6a74
-def _inputs(b, n, f=None):
+def _inputs(b, n, f):
     "The first `n` tensors of a batch as plain ones, on the device of `f` where that is a network with weights"
     d = next((o.device for o in f.parameters()), None) if isinstance(f, nn.Module) else None
     return [o.as_subclass(Tensor).to(device=d) for o in tuplify(b)[:n]]
@@ -177,10 +177,10 @@ def _where(xb):
 def _ask(self:Teacher, xb):
     "The answer of the owner's network as it is now"
     m,(device,dtype) = self.module,_where(xb)
-    own = dict([*m.named_parameters(), *m.named_buffers()])
-    there = {k: _moved(o, device, dtype) for k,o in own.items()}
+    named = *m.named_parameters(),*m.named_buffers()
+    there = {k: new for k,o in named if (new := _moved(o, device, dtype)) is not o}
     with eval_mode(m):
-        if all(there[k] is o for k,o in own.items()): return m(*xb)
+        if not there: return m(*xb)
         if not self._told: _log.warning(f"the teacher's weights are copied to {device} as {dtype} for every batch: put it there yourself, "
                                         "or say that it stands still, by speed='fold' or learn.to_fast()")
         self._told = True
@@ -261,7 +261,7 @@ def on_batch(self:Teacher,
 _answers = WeakKeyDictionary()   # network -> what it was asked about last, and what it said
 
 def _equal(a, b):
-    if isinstance(a, Tensor) and isinstance(b, Tensor): return a.dtype==b.dtype and torch.equal(a, b)
+    if isinstance(a, Tensor) and isinstance(b, Tensor): return (a.dtype,a.device)==(b.dtype,b.device) and torch.equal(a, b)
     return a is b
 
 # %% ../nbs/02_teacher.ipynb #125b97fe
@@ -270,11 +270,10 @@ def once(self:Teacher,
     *xb,     # as for calling it
 )->Tensor:   # as from calling it
     "Ask the teacher, unless it has just been asked about equal inputs"
-    how = self.tfm,None if self.class_map is None else self.class_map.tolist()
-    kept,was,z = _answers.get(self.module, ((),None,None))
-    if len(kept)!=len(xb) or was!=how or not all(map(_equal, kept, xb)):
+    kept,z = _answers.get(self.module, ((),None))
+    if len(kept)!=len(xb)+2 or not all(map(_equal, kept, (self.tfm,self.class_map,*xb))):
         z = self(*xb)
-        _answers[self.module] = _copied(xb),how,z
+        _answers[self.module] = _copied((self.tfm,self.class_map,*xb)),z
     return z
 
 # %% ../nbs/02_teacher.ipynb #8692bb08
@@ -299,7 +298,7 @@ def load_teacher(
 def _near_chance(acc, n, c):
     "Whether accuracy `acc` on `n` samples of `c` classes is within a tenth of the way from chance to 1, or 3 standard errors, of chance"
     p = 1/c
-    return acc < p+max(.1*(1-p), 3*math.sqrt(p*(1-p)/max(n,1)))
+    return acc < p+max(.1*(1-p), 3*math.sqrt(p*(1-p)/n))
 
 # %% ../nbs/02_teacher.ipynb #4f3d3182
 def _spread(total, n, seed=0):
@@ -311,7 +310,7 @@ def _spread(total, n, seed=0):
 # %% ../nbs/02_teacher.ipynb #a5c7650f
 def _sample_dl(dl, n, seed=0):
     "`dl` over a sample of `n` items in their order, all where it has no more, and how many it has"
-    try: total = len(dl.dataset) if getattr(dl, 'n', None) is None else dl.n
+    try: total = getattr(dl, 'n', None) or len(dl.dataset)
     except (AttributeError,TypeError):
         raise InputError(f"a {type(dl).__name__} without a dataset of known length cannot be sampled: leave n out") from None
     if n<1: raise InputError(f"n must be at least 1, got {n}")

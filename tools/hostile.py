@@ -153,7 +153,7 @@ def specials():
     for how in ('pipe','socket','device','link to nowhere'):
         yield f'{how} among images',lambda how=how: folder(how)
         for n in ('student.safetensors','config.json'): yield f'{how} as {n}',lambda how=how,n=n: student(how, n)
-        for n in ('store.json','train.npz','train-00000.bin'): yield f'{how} as {n}',lambda how=how,n=n: stored(how, n)
+        for n in ('store.json','train-00000.json','train-00000.bin'): yield f'{how} as {n}',lambda how=how,n=n: stored(how, n)
         for n,o in (('train','test'),('test','train'),('cifar100-test.npz','cifar100-train.npz')): yield f'{how} as {n} of CIFAR-100',lambda how=how,n=n,o=o: cifar(how, n, o)
     def open_(f): special('pipe', f); refused(lambda: read_weights(f), f.name); refused(lambda: load_teacher(f, toy_model(8)), f.name)
     for suffix in ('.pth','.pkl','.safetensors'): yield f'pipe as {suffix}',lambda suffix=suffix: open_(new('w')/f'x{suffix}')
@@ -220,15 +220,15 @@ def stores():
     secret = new('secret')/'secret.bin'; secret.write_bytes(b'secret'*500)
     def case(change):
         d = new('out'); build_store(pictures(new('in')), d, size=16, progress=False)
-        m = json.loads((d/'store.json').read_text()); c = m['splits']['train']['chunks'][0]; change(d, m, c); (d/'store.json').write_text(json.dumps(m))
+        m = json.loads((d/'store.json').read_text()); c = m['splits']['train'][0]; change(d, m, c); (d/'store.json').write_text(json.dumps(m))
         refused(lambda: Store(d)['train'][0], exc=InputError)
     for n in (str(secret), '/etc/passwd', os.path.relpath(secret, root/'out'), '../../../../etc/passwd', 'train-00000.bin/../../secret/secret.bin', 'val-00000.bin\0', '', '.', None, 3):
         def change(d, m, c, n=n): c.update(file=n); n and isinstance(n, str) and '\0' not in n and os.path.isfile(d/n) and c.update(bytes=os.path.getsize(d/n))
         yield f'{n!r}',lambda change=change: case(change)
-    for f in ('train-00000.bin','train.npz'):
+    for f in ('train-00000.bin','train-00000.json'):
         def change(d, m, c, f=f): (d/f).unlink(); (d/f).symlink_to(secret); c.update(bytes=os.path.getsize(d/'train-00000.bin'))
         yield f'{f} as a link',lambda change=change: case(change)
-    for o in ({}, [], 3, {'version':2}, {'version':2, 'splits':[]}): 
+    for o in ({}, [], 3, {'version':3}, {'version':3, 'splits':[]}): 
         def broken(o=o): d = new('b'); (d/'store.json').write_text(json.dumps(o)); refused(lambda: Store(d))
         yield f'store.json {o}',broken
 

@@ -117,7 +117,7 @@ def caches(tmp, n):
     for k in range(n):
         out = tmp/f'cache{k}'
         ViewCache(teacher, dls, out).build(progress=False)
-        table, sums = next(out.glob('*.f16')), next(out.glob('*.sums.npy'))
+        table, sums = next(out.glob('*.f16')), next(out.glob('*.sums'))
         b = bytearray(table.read_bytes())
         if k % 4 == 0: i = int(rng.integers(0, 8*len(b))); b[i//8] ^= 1 << i % 8; table.write_bytes(b)
         if k % 4 == 1: table.write_bytes(b[:int(rng.integers(0, len(b)))])

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from fastcore.meta import delegates
 from fastai.data.external import untar_data, URLs
 from torchvision.datasets import CIFAR100
 from torchvision.datasets.utils import check_integrity, extract_archive
@@ -78,7 +79,8 @@ def _read_npz(d):
     for s in _splits:
         f = d/f'cifar100-{s}.npz'
         with _named(f), np.load(f, allow_pickle=False) as z:
-            out[s] = z['x'].transpose(0,3,1,2),z['y']
+            out[s] = x,_ = z['x'],z['y']
+            if x.shape[3]!=3: raise InputError(f"x_{s} in {f} must have three channels, got {x.shape[3]}")
             if 'vocab' in z: vocabs.add(tuple(z['vocab'].tolist()))
     if len(vocabs)>1: raise InputError(f"{d}: train and test have other class names: a label means two things")
     return out,vocabs.pop() if vocabs else cifar100_names
@@ -88,7 +90,7 @@ def _read_pickle(d):
     "Images, labels and class names of the published files in `d`"
     try: sets = {s: _Published(d, s=='train') for s in _splits}
     except RuntimeError: raise _unknown(d) from None
-    return {s: (o.data.transpose(0,3,1,2), np.array(o.targets)) for s,o in sets.items()},sets['test'].classes
+    return {s: (o.data, np.array(o.targets)) for s,o in sets.items()},sets['test'].classes
 
 # %% ../../nbs/21_data.cifar.ipynb #3f692aa1
 def _read_tar(p):
@@ -113,13 +115,13 @@ def _check_homes(names, d):
 
 # %% ../../nbs/21_data.cifar.ipynb #d0b349d9
 def _read_files(files):
-    "The pictures as one array (N,3,H,W)"
+    "The pictures as one array (N,H,W,3)"
     ims = []
     for p in with_bar(files, len(files)>=1000):
         with _named(p): ims.append(read_image(p)[0])
         size,first = ims[-1].size,ims[0].size
         if size!=first: raise InputError("{} is {}x{} pixels, the images before it {}x{}: all must have one size".format(p, *size, *first))
-    return np.stack([*map(np.asarray, ims)]).transpose(0,3,1,2)
+    return np.stack([*map(np.asarray, ims)])
 
 # %% ../../nbs/21_data.cifar.ipynb #3e5f5985
 def _read_folders(d):
@@ -139,21 +141,12 @@ def _read_folders(d):
 # %% ../../nbs/21_data.cifar.ipynb #565125de
 _readers = dict(npz=_read_npz, pickle=_read_pickle, tar=_read_tar, folders=_read_folders)
 
-def _in_order(x, y):
-    "Images (N,3,H,W) and labels, sorted by class and by the checksum of the pixels as (H,W,3)"
-    sums = [hashlib.blake2b(o, digest_size=8).digest() for o in x.permute(0,2,3,1).contiguous().numpy()]
+def _in_order(x, y, vocab, s):
+    "Images (N,H,W,3) and labels as checked tensors (N,3,H,W) and (N,), sorted by class and by the checksum of the pixels"
+    sums = [hashlib.blake2b(o.tobytes(), digest_size=8).digest() for o in x]
+    x,y = _check_images(x.transpose(0,3,1,2), y, len(vocab), s)
     i = torch.from_numpy(np.lexsort((np.frombuffer(b''.join(sums), '>u8'), y)))
     return x[i],y[i]
-
-# %% ../../nbs/21_data.cifar.ipynb #112d4a46
-def _check(out, vocab):
-    "Make tensors of `out`, and raise unless they are what any copy must be"
-    for s,(x,y) in out.items():
-        out[s] = x,_ = _check_images(x, y, len(vocab), s)
-        if x.shape[1]!=3: raise InputError(f"x_{s} must have three channels, got {x.shape[1]}")
-    seen,asked = (set(y.tolist()) for _,y in out.values())
-    if len(seen)<2: raise InputError(f"classification needs at least two classes, the training set has {len(seen)}")
-    if new := sorted(asked-seen): raise InputError(f"the test set has classes that the training set has not: {[vocab[c] for c in new[:5]]}")
 
 # %% ../../nbs/21_data.cifar.ipynb #f2cadd53
 def _download():
@@ -171,32 +164,29 @@ def load_cifar100(
     "CIFAR-100 as tensors, in one order whatever the source"
     kind,where = _find(_download() if path is None else path)
     out,vocab = _readers[kind](where)
-    try: _check(out, vocab)
+    try: (x,y),(xt,yt) = (_in_order(*out[s], vocab, s) for s in _splits)
     except InputError as e: raise InputError(f"{where}: {e}") from None
+    new = sorted({*yt.tolist()}-{*y.tolist()})
+    if new: raise InputError(f"{where}: the test set has classes that the training set has not: {[vocab[c] for c in new[:5]]}")
     if cache and kind=='folders': _write_cache(where, out, vocab)
-    return *_in_order(*out['train']),*_in_order(*out['test']),list(vocab)
+    return x,y,xt,yt,list(vocab)
 
 # %% ../../nbs/21_data.cifar.ipynb #007fcc82
 def _write_cache(d, out, vocab):
     "The arrays as npz beside the folders; a broken write leaves nothing that `_find` would take"
     for s,(x,y) in reversed(out.items()):
-        with _whole(d/f'cifar100-{s}.npz') as f: np.savez(f, x=x.permute(0,2,3,1), y=y, vocab=np.array(vocab))
+        with _whole(d/f'cifar100-{s}.npz') as f: np.savez(f, x=x, y=y, vocab=np.array(vocab))
 
 # %% ../../nbs/21_data.cifar.ipynb #51e00257
+@delegates(tensor_dls)
 def cifar_dls(
-    path=None,              # as for load_cifar100
-    bs:int=64,              # images in a training batch
-    val_bs:int=512,         # images in a validation batch
-    pad:int=4,              # black border for random crops, pixels; 0 is no crop
-    flip:bool=True,         # mirror half of the training images?
-    device=None,            # where images live; None: fastai's default device
-    seed:int=None,          # of order and augmentation; None: torch's global generator
-    holdout:int=0, # images per class to validate on, taken from the training set; 0: validate on the test set
-    drop_last:bool=True,    # leave out the incomplete last training batch? The reference keeps it
-    cache:bool=False,       # as for load_cifar100
+    path=None,        # as for load_cifar100
+    bs:int=64,        # images in a training batch
+    holdout:int=0,    # images per class to validate on, taken from the training set; 0: validate on the test set
+    cache:bool=False, # as for load_cifar100
+    **kwargs,
 )->TensorDataLoaders:
     "CIFAR-100 on the device, augmented as in the benchmark"
     x,y,xv,yv,vocab = load_cifar100(path, cache)
     if holdout: x,y,xv,yv = hold_out(x, y, holdout)
-    return tensor_dls(x, y, xv, yv, vocab, *cifar100_stats, bs=bs, val_bs=val_bs, pad=pad, flip=flip,
-                      device=device, seed=seed, drop_last=drop_last)
+    return tensor_dls(x, y, xv, yv, vocab, *cifar100_stats, bs, **kwargs)

@@ -14,6 +14,7 @@ from itertools import starmap
 from pathlib import Path
 from PIL import Image
 from fastcore.basics import num_cpus, patch, store_attr
+from fastcore.meta import delegates
 from fastai.vision.core import imagenet_stats
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
@@ -61,8 +62,7 @@ def centre_crop(
     resize:int, # shorter side before the crop, pixels
 )->Tensor:      # uint8, (1,3,size,size)
     "Resize the shorter side, and cut out the middle; an image that has the size is only cut"
-    x = _channels_last(a)
-    return TF.center_crop(x if min(x.shape[2:])==resize else TF.resize(x, [resize]), [size,size])
+    return TF.center_crop(TF.resize(_channels_last(a), [resize]), [size,size])
 
 def _channels_last(a): return torch.from_numpy(a)[None].permute(0,3,1,2)
 
@@ -127,23 +127,22 @@ class ImageData(TensorData):
 class StoreDL(SharedDL):
     "A `SharedDL` that cuts batches out of an `ImageData`: random resized crops and flips for training, centre crops otherwise"
     _own = 'size','resize','scale','ratio','flip','workers'
+    @delegates(SharedDL.__init__, but=['num_workers'])
     def __init__(self,
-        dataset,               # an ImageData
-        bs:int=64,             # images in a batch, >=1
-        shuffle:bool=False,    # in a new order each epoch?
-        drop_last:bool=False,  # leave out an incomplete last batch?
-        size:int=224,          # height and width of the images, pixels
-        resize:int=256,        # shorter side before a centre crop, pixels, >=size
-        scale=(.08,1.),        # of random crops: least and greatest part of the area
-        ratio=(3/4,4/3),       # of random crops: least and greatest width/height
-        flip:bool=True,        # mirror half of the training images?
-        seed:int=None,         # of order, crops and flips; None: torch's global generator
-        workers:int=None,      # threads that make batches ahead; 0: none; None: 0 on a CPU, else this process' share of the cores
-        rank:int=0,            # which of several processes this is, 0..world-1
-        world:int=1,           # how many processes share each batch of `bs` images; above 1 they need a common seed
-        **kwargs,              # what else SharedDL takes: `device`, `after_batch`, `n`, ...; threads take the place of `num_workers`
+        dataset,         # an ImageData
+        *args,           # what SharedDL takes, in its order
+        size:int=224,    # height and width of the images, pixels
+        resize:int=256,  # shorter side before a centre crop, pixels, >=size
+        scale=(.08,1.),  # of random crops: least and greatest part of the area
+        ratio=(3/4,4/3), # of random crops: least and greatest width/height
+        flip:bool=True,  # mirror half of the training images?
+        workers:int=None,# threads that make batches ahead; 0: none; None: 0 on a CPU, else this process' share of the cores
+        **kwargs,        # what else SharedDL takes: `device`, `after_batch`, `n`, ...
     ):
-        super().__init__(dataset, bs, shuffle, drop_last, seed, rank, world, **kwargs)
+        if not 0<scale[0]<=scale[1]<=1:
+            raise InputError(f"scale must be two parts of the area in (0,1], the smaller first, got {tuple(scale)}")
+        if not 0<ratio[0]<=ratio[1]: raise InputError(f"ratio must be two positive numbers, the smaller first, got {tuple(ratio)}")
+        super().__init__(dataset, *args, **kwargs)
         store_attr(','.join(self._own))
         self.last_boxes = self.last_flips = None
 
@@ -216,40 +215,34 @@ def create_batches(self:StoreDL,
         yield self.finish(px, self.last_idxs.to(dev))
 
 # %% ../../nbs/22_data.imagenet.ipynb #73e9bc45
-def _check(st, nv, size, resize, scale, ratio):
+def _check(st, nv, size, resize):
     "What must hold between a store and the sizes of images"
     if not 1<=size<=resize: raise InputError(f"size must be 1..resize, got size={size} and resize={resize}")
     if resize>st.size:
         raise InputError(f"the store {st.folder} holds images of {st.size} pixels, so resize={resize} would enlarge them: "
                          f"use resize<={st.size}, or build a larger store with `luminet_store DIR OUT --size {resize}`")
-    if not 0<scale[0]<=scale[1]<=1: raise InputError(f"scale must be two parts of the area in (0,1], the smaller first, got {tuple(scale)}")
-    if not 0<ratio[0]<=ratio[1]: raise InputError(f"ratio must be two positive numbers, the smaller first, got {tuple(ratio)}")
     if not nv:
         raise InputError(f"the store {st.folder} has no validation images: use holdout, or build it again from a folder with val/")
 
 # %% ../../nbs/22_data.imagenet.ipynb #fcb224ec
+@delegates(StoreDL.__init__, but=['shuffle','rank','world'])
 def imagenet_dls(
     path,                   # a store, built once with `luminet_store DIR OUT`
     bs:int=64,              # images in a training batch
     val_bs:int=256,         # images in a validation batch
     size:int=224,           # height and width of the images, pixels
     resize:int=None,        # shorter side before validation's centre crop, pixels; None: 8/7 of `size`, at most what the store has
-    scale=(.08,1.),         # of random crops: least and greatest part of the area
-    ratio=(3/4,4/3),        # of random crops: least and greatest width/height
-    flip:bool=True,         # mirror half of the training images?
     stats=imagenet_stats,   # mean and std per channel, pixels in 0..1
     device=None,            # where batches go; None: fastai's default device
-    seed:int=None,          # of order, crops and flips; None: torch's global generator
-    holdout:int=0, # images per class to validate on, taken from the training set; 0: validate on val
+    holdout:int=0,          # images per class to validate on, taken from the training set; 0: validate on val
     drop_last:bool=True,    # leave out the incomplete last training batch?
-    workers:int=None,       # threads that make batches ahead; None: 0 on a CPU, else this process' share of the cores
+    **kwargs,
 )->TensorDataLoaders:       # `train` augmented and shuffled, `valid` neither and complete
     "Batches from a store of images, augmented as in torchvision's recipe"
     st = Store(path)
     (x,y),(xv,yv) = ((Images(o), o.y) for o in (st['train'],st['val']))
     if holdout: x,y,xv,yv = hold_out(x, y, holdout)
     if resize is None: resize = min(round(size*8/7), max(size, st.size))
-    _check(st, len(xv), size, resize, scale, ratio)
+    _check(st, len(xv), size, resize)
     tr,va = (ImageData(*o, st.vocab, *stats) for o in ((x,y),(xv,yv)))
-    return _both(StoreDL, tr, va, bs, val_bs, drop_last, device, size=size, resize=resize, scale=scale, ratio=ratio,
-                 flip=flip, seed=seed, workers=workers)
+    return _both(StoreDL, tr, va, bs, val_bs, drop_last, device, size=size, resize=resize, **kwargs)

@@ -9,12 +9,12 @@ __all__ = ['Report', 'to_8bit', 'read_image', 'scan_images', 'build_store', 'Sto
 import errno, hashlib, io, json, os, re, shutil, stat, sys, warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
-from itertools import accumulate
+from functools import cached_property, partial
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from fastcore.basics import chunked, num_cpus, patch
+from fastcore.meta import delegates
 from fastcore.script import call_parse
 from fastai.learner import replacing_yield
 from torchvision.io import ImageReadMode, decode_jpeg
@@ -185,18 +185,19 @@ def _walk(path, at, report, root, seen):
         if e.is_dir(): yield from _walk(path, name, report, root, seen)
 
 # %% ../../nbs/18_data.store.ipynb #6f582e1d
-def _note_classes(n, report):
-    "Note classes without an image, or with images in val alone; `n`: split -> class -> its images, or their number"
+def _note_classes(vocab, names, report):
+    "Note classes of `vocab` to which none of the images `names` belongs, or with images in val alone"
     report.pop('empty', None)
-    for c in sorted({*n['train'], *n['val']}):
-        empty = [s for s in _splits if not n[s].get(c)]
+    have = {tuple(o.split('/')[:2]) for o in names}
+    for c in vocab:
+        empty = [s for s in _splits if (s,c) not in have]
         if empty==['train']: report.add('val_only', c)
         for s in empty: report.add('empty', f'{s}/{c}')
 
 # %% ../../nbs/18_data.store.ipynb #9da241eb
 def _split(path, s, report, links):
-    "Class -> list of (name, bytes, time) of the images in a split"
-    d,found = path/s,{}
+    "The names of the classes in a split, and a list of (name, bytes, time) of its images"
+    d,classes,files = path/s,[],[]
     if not d.is_dir():
         why = f'has no folder {s}/' if path.is_dir() else 'does not exist'
         raise PathError(f"{path} {why}: images are expected in train/<class>/ and val/<class>/")
@@ -206,12 +207,12 @@ def _split(path, s, report, links):
     for name,e in _walk(path, s, report, root, set()):
         (_,c,*deeper),st = name.split('/'),e.stat()
         if not e.is_dir():
-            if deeper: found[c].append((name, st.st_size, st.st_mtime_ns))
+            if deeper: files.append((name, st.st_size, st.st_mtime_ns))
             else: report.add('loose', name)
         elif not deeper:
-            found[c] = []
+            classes.append(c)
             if _unseen.search(c): report.add('name', name)
-    return found
+    return classes,files
 
 # %% ../../nbs/18_data.store.ipynb #48c1b3ef
 def scan_images(
@@ -220,12 +221,11 @@ def scan_images(
 )->tuple:       # list of class names, split -> list of (name, bytes, time), Report
     "Find the images of a folder without opening them"
     path,report = Path(path).expanduser(),Report()
-    found = {s: _split(path, s, report, links) for s in _splits}
-    _note_classes(found, report)
+    (vocab,train),(others,val) = (_split(path, s, report, links) for s in _splits)
+    _note_classes(sorted({*vocab, *others}), [o[0] for o in train+val], report)
     report.refuse(path)
-    vocab = sorted(found['train'])
     if len(vocab)<2: raise InputError(f"{path}: classification needs at least two classes, train/ has {len(vocab)}")
-    return vocab,{s:sum(f.values(), []) for s,f in found.items()},report
+    return vocab,dict(train=train, val=val),report
 
 # %% ../../nbs/18_data.store.ipynb #c56552b0
 @contextmanager
@@ -248,9 +248,7 @@ def _write(file, text):
     with _whole(file) as f: f.write(text.encode())
 
 # %% ../../nbs/18_data.store.ipynb #a697964a
-_version = 2   # of what a store holds: since 2, pictures of 16 bits are read rightly and folders such as .git are no classes
-
-
+_version = 3   # of what a store holds: since 3, all that is said of an image stands beside the chunk with its pixels
 
 _replaced = contextmanager(replacing_yield)   # one attribute of an object, for a while
 
@@ -290,15 +288,16 @@ def _make_chunk(root, out, stem, files, cfg):
             odd += [(k, name+why) for k in kinds]
             if im is None: continue
             data = _encode(im, cfg['quality'])
+            rows.append((*im.size[::-1], f.tell(), len(data), name))
             f.write(data)
             digest.update(data)
-            rows.append((name, im.size[::-1], len(data)))
-    done = {k: [o[i] for o in rows] for i,k in enumerate(('name','hw','bytes'))}
-    _write(out/f'{stem}.json', json.dumps(dict(done, key=_key(files, cfg), odd=odd, hash=digest.hexdigest())))
-    return sum(done['bytes']),len(files)
+        size = f.tell()
+    _write(out/f'{stem}.json', json.dumps(dict(bytes=size, hash=digest.hexdigest(), rows=rows, odd=odd, key=_key(files, cfg))))
+    return size,len(files)
 
 # %% ../../nbs/18_data.store.ipynb #70f5d6de
-_own = re.compile(r'(train|val)(-\d{5,}\.(bin|json)|\.npz)')   # what the files of a store are called
+_own = re.compile(r'(train|val)-\d{5,}\.(bin|json)')                               # what the files of a store are called
+_old = re.compile(rf'{_own.pattern}|\.\d+\.(store|report|train|val)\b.*')          # and those that a killed build has left
 
 # %% ../../nbs/18_data.store.ipynb #1729f682
 def _own_file(folder, name):
@@ -311,7 +310,7 @@ def _own_file(folder, name):
 
 # %% ../../nbs/18_data.store.ipynb #86383469
 def _table(out, stem):
-    "What is in a chunk"
+    "What is in a chunk: its bytes and their checksum; height, width, start, bytes and name of each image; what was odd; its key"
     return json.loads(_own_file(out, f'{stem}.json').read_text())
 
 # %% ../../nbs/18_data.store.ipynb #845bf5c4
@@ -319,7 +318,7 @@ def _have(out, stem, files, cfg, verify):
     "Whether a chunk is there, made of these files with these settings, and whole"
     try:
         d,b = _table(out, stem),_own_file(out, f'{stem}.bin')
-        return d['key']==_key(files, cfg) and b.stat().st_size==sum(d['bytes']) and (not verify or _file_hash(b)==d['hash'])
+        return d['key']==_key(files, cfg) and b.stat().st_size==d['bytes'] and (not verify or _file_hash(b)==d['hash'])
     except (ValueError,TypeError,KeyError): return False
 
 # %% ../../nbs/18_data.store.ipynb #3da775a6
@@ -358,43 +357,27 @@ def _too_many(report, n, max_bad, out):
                          "Fetch them again and repeat the command, which makes only what has changed; "
                          "or allow more with max_bad, and links that lead out of the folder with links")
 
-# %% ../../nbs/18_data.store.ipynb #b9af96f4
-def _index(chunks, vocab):
-    "The tables of one split, from those of its `chunks`: label, shape, chunk, start, bytes, and the names"
-    def of(k): return [o for d in chunks for o in d[k]]
-    names,size = of('name'),np.array(of('bytes'), np.int64)
-    ends = np.array([o for d in chunks for o in accumulate(d['bytes'])], np.int64)
-    return dict(y=np.searchsorted(vocab, [o.split('/')[1] for o in names]), bytes=size, start=ends-size,
-        hw=np.array(of('hw'), np.int32).reshape(-1,2), names=np.frombuffer(os.fsencode('\0'.join(names)), np.uint8),
-        chunk=np.repeat(np.arange(len(chunks)), [len(d['name']) for d in chunks]))
-
 # %% ../../nbs/18_data.store.ipynb #564cbb77
 def _finish(out, path, jobs, cfg, vocab, report, max_bad):
-    "Write the report, the tables and, if all is well, `store.json`"
-    splits,n = {},{}
-    for s in _splits:
-        made = {f'{o}.bin': _table(out, o) for o in jobs if o.startswith(s)}
-        z = _index(made.values(), vocab)
-        with _whole(out/f'{s}.npz') as f: np.savez(f, **z)
-        for d in made.values():
-            for o in d['odd']: report.add(*o)
-        splits[s] = dict(n=len(z['y']), chunks=[dict(file=f, bytes=sum(d['bytes']), hash=d['hash']) for f,d in made.items()])
-        n[s] = dict(zip(vocab, np.bincount(z['y'], minlength=len(vocab))))
-    _note_classes(n, report)
+    "Write the report and, if all is well, `store.json`"
+    made = {o: _table(out, o) for o in jobs}
+    for t in made.values():
+        for o in t['odd']: report.add(*o)
+    _note_classes(vocab, [name for t in made.values() for *_,name in t['rows']], report)
     _write(out/'report.txt', '\n'.join(f'{k}\t{_shown(o)}' for k,v in report.items() for o in v))
     report.refuse(path)
     _too_many(report, _n_files(jobs), max_bad, out)
-    for f in out.glob('*-*'):
-        if _own.fullmatch(f.name) and f.stem not in jobs: f.unlink()
-    _write(out/'store.json', json.dumps(dict(cfg, source=str(path), vocab=vocab, splits=splits, report=report)))
+    for f in out.iterdir():
+        if _old.fullmatch(f.name) and f.stem not in jobs: f.unlink()
+    splits = {s: [dict(file=f'{o}.bin', n=len(t['rows']), bytes=t['bytes'], hash=t['hash']) for o,t in made.items() if o.startswith(s)]
+              for s in _splits}
+    _write(out/'store.json', json.dumps(dict(cfg, vocab=vocab, splits=splits, report=report)))
 
 # %% ../../nbs/18_data.store.ipynb #2c86a5af
 def _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progress):
-    "Make what is not there, and the tables"
+    "Make what is not there, and `store.json`"
     todo = {k:v for k,v in jobs.items() if not _have(out, k, v, cfg, verify)}
     if todo: (out/'store.json').unlink(missing_ok=True)
-    for f in out.glob('.*.*.*'):
-        if re.fullmatch(r'\.\d+\.(store|report|train|val)\b.*', f.name): f.unlink(missing_ok=True)      # what a killed build has left
     _make_chunks(path, out, todo, cfg, workers or num_cpus(), progress)
     _finish(out, path, jobs, cfg, vocab, report, max_bad)
     return Store(out)
@@ -442,7 +425,7 @@ def _meta(folder):
     if not f.is_file(): raise PathError(_no_store(folder))
     try:
         m = json.loads(f.read_text())
-        if m['version']==_version: return m,[o for s in m['splits'].values() for o in s['chunks']]
+        if m['version']==_version: return m,[o for s in _splits for o in m['splits'][s]]
     except (ValueError,TypeError,KeyError,AttributeError): pass
     raise InputError(f"the store.json in {folder} is damaged or is from another version of luminet_fa: "
                      "repeat the command that built the store")
@@ -451,32 +434,33 @@ def _meta(folder):
 class StoreSplit:
     "The images of one split, in order of class and name: item `i` is a uint8 array (H,W,3)"
     def __init__(self,
-        folder,   # of the store
-        split,    # 'train' or 'val'
-        chunks,   # list of the files of pixels
-        jpeg,     # are the images JPEGs?
+        store, # a Store
+        split, # 'train' or 'val'
     ):
-        self.folder,self.files,self.jpeg,self._maps = folder,[folder/o for o in chunks],jpeg,{}
-        with np.load(_own_file(folder, f'{split}.npz')) as z:
-            y,hw,self._start,self._bytes,self._chunk,self._names = (z[k] for k in ('y','hw','start','bytes','chunk','names'))
-        if (hw.max(1)>_max_ratio*hw.min(1)).any():
-            raise InputError(f"the store in {folder} holds pictures of too long a shape: build it again")
-        self.y,self.hw = torch.from_numpy(y),torch.from_numpy(hw).long()
-    @property
+        self.folder,self.jpeg,self._maps = store.folder,store.quality>0,{}
+        self.files = [store.folder/o['file'] for o in store.meta['splits'][split]]
+        label = {c:i for i,c in enumerate(store.vocab)}
+        rows = ((*o, label[name.split('/')[1]]) for *o,name in self._rows())
+        self._at = torch.from_numpy(np.fromiter(rows, np.dtype((np.int64,6))))         # chunk, height, width, start, bytes, label
+        self.hw,self.y = self._at[:,1:3],self._at[:,5]
+        if (self.hw.amax(1)>_max_ratio*self.hw.amin(1)).any():
+            raise InputError(f"the store in {store.folder} holds pictures of too long a shape: build it again")
+    def _rows(self): return ((k,*o) for k,f in enumerate(self.files) for o in _table(self.folder, f.stem)['rows'])
+    @cached_property
     def names(self):
         "Files the images came from, below the source folder"
-        return os.fsdecode(self._names.tobytes()).split('\0') if len(self) else []
+        return [o[-1] for o in self._rows()]
     def __len__(self): return len(self.y)
     def __getstate__(self): return {**self.__dict__, '_maps':{}}
 
 # %% ../../nbs/18_data.store.ipynb #afa1a354
 @patch
 def __getitem__(self:StoreSplit, i):
-    c,s = self._chunk[i],self._start[i]
+    c,h,w,start,n,_ = self._at[i].tolist()
     if c not in self._maps: self._maps[c] = _mapped(self.files[c])
-    b = self._maps[c][s:s+self._bytes[i]]
+    b = self._maps[c][start:start+n]
     if self.jpeg: return decode_jpeg(torch.from_numpy(b), ImageReadMode.RGB).permute(1,2,0).numpy()
-    return b.reshape(*self.hw[i].tolist(), 3)
+    return b.reshape(h, w, 3)
 
 # %% ../../nbs/18_data.store.ipynb #3310bb03
 def _mapped(file):
@@ -496,9 +480,9 @@ class Store:
             f = _own_file(self.folder, o['file'])
             if f.stat().st_size!=o['bytes']:
                 raise InputError(f"{f} is damaged: repeat the `luminet_store` command, it makes only what is not there")
-    def __getitem__(self, s): return StoreSplit(self.folder, s, [o['file'] for o in self.meta['splits'][s]['chunks']], self.quality>0)
+    def __getitem__(self, s): return StoreSplit(self, s)
     def __repr__(self):
-        n,nv = (self.meta['splits'][s]['n'] for s in _splits)
+        n,nv = (sum(o['n'] for o in self.meta['splits'][s]) for s in _splits)
         what = f"JPEG of quality {self.quality}" if self.quality else 'bare pixels'
         return (f"Store: {n:,} training and {nv:,} validation images, {len(self.vocab):,} classes, {self.size} pixels, {what}, "
                 f"{sum(o['bytes'] for o in self.chunks)/1e9:.3f} GB")
@@ -513,18 +497,13 @@ def verify(self:Store,
 
 # %% ../../nbs/18_data.store.ipynb #df183692
 @call_parse
+@delegates(build_store, but=['progress','chunk'])
 def luminet_store(
-    path:str,           # folder with train/<class>/ and val/<class>/
-    out:str,            # folder of the store
-    size:int=256,       # shorter side of the stored images, pixels
-    quality:int=0,      # 0: bare pixels (fastest, 340 GB for ImageNet at 256); 95: JPEG (an eighth of it)
-    upright:bool=False, # turn images as their EXIF data say
-    max_bad:float=1.,   # refuse if more than this part of the images cannot be used, %
-    workers:int=None,   # threads (default: as many as there are cores)
-    verify:bool=False,  # compare what is there with its checksums, and make damaged parts again
-    links:bool=False,   # follow links that lead out of the folder of images
+    path:str, # folder with train/<class>/ and val/<class>/
+    out:str,  # folder of the store
+    **kwargs,
 ):
     "Decode every image of a folder once, into a store that training reads; go on where an earlier build stopped"
     with one_line_errors(path, out, interrupted='the same command goes on from the last finished chunk'):
-        st = build_store(path, out, size, quality, upright, max_bad, workers, verify, sys.stdout.isatty(), links=links)
+        st = build_store(path, out, progress=sys.stdout.isatty(), **kwargs)
     print(f'{st.report}\n{st}')

@@ -11,7 +11,7 @@ import numpy as np, pandas as pd, torch, torch.nn.functional as F
 from itertools import islice
 from pathlib import Path
 from PIL import Image
-from fastcore.all import L, first, is_listy, merge, patch, store_attr
+from fastcore.all import L, delegates, first, is_listy, merge, patch, store_attr
 from torch import Tensor
 from fastai.data.all import TfmdDL, DataLoaders, CategoryMap, Category, TensorCategory, to_cpu
 from fastai.vision.core import TensorImage, TensorImageBW
@@ -185,8 +185,8 @@ class SharedDL(TfmdDL):
         if world>1 and self.shuffle and seed is None:
             raise InputError(f"{world} processes need a common seed, or each would see batches of its own")
         store_attr('seed,rank,world')
-        self.gen = None if seed is None else torch.Generator().manual_seed(seed)
-        self.look = torch.Generator().manual_seed(self.rng.randint(0, 2**32-1) if seed is None else seed)
+        self.gen = None if seed is None else _Generator().manual_seed(seed)
+        self.look = _Generator().manual_seed(self.rng.randint(0, 2**32-1) if seed is None else seed)
         self._n_inp,self._types = 1,{tuple:[_image_type(dataset.x), TensorCategory]}
 
 # %% ../../nbs/19_data.tensor.ipynb #e13e0a9f
@@ -200,14 +200,10 @@ def new(self:SharedDL,
     return TfmdDL.new(self, dataset, cls, **merge({k:getattr(self, k) for k in ('seed','rank','world',*self._own)}, kwargs))
 
 # %% ../../nbs/19_data.tensor.ipynb #44ba125d
-@patch
-def __getstate__(self:SharedDL):
-    return {k: v.get_state().numpy() if isinstance(v, torch.Generator) else v for k,v in self.__dict__.items()}
-
-@patch
-def __setstate__(self:SharedDL, state):
-    def made(v): return torch.Generator().set_state(torch.from_numpy(v)) if isinstance(v, np.ndarray) else v
-    self.__dict__.update({k: made(v) for k,v in state.items()})
+class _Generator(torch.Generator):
+    "Numbers from a seed, whose pickle holds no tensor: those of a file may be moved to another device"
+    def __reduce__(self): return type(self),(),self.get_state().numpy()
+    def __setstate__(self, state): self.set_state(torch.from_numpy(state))
 
 # %% ../../nbs/19_data.tensor.ipynb #aa2fae9e
 @patch
@@ -227,19 +223,15 @@ class TensorDL(SharedDL):
     "A `SharedDL` that cuts whole batches of views out of a `TensorData`, on its device"
     _own = 'pad','flip'
     last_views = None
+    @delegates(SharedDL.__init__)
     def __init__(self,
-        dataset,             # a TensorData
-        bs:int=64,           # images in a batch, >=1
-        shuffle:bool=False,  # in a new order each epoch?
-        drop_last:bool=False,# leave out an incomplete last batch?
-        pad:int=0,           # black border for random crops, pixels, >=0
-        flip:bool=False,     # mirror half of the images?
-        seed:int=None,       # of the generator for order and views; None: torch's global one
-        rank:int=0,          # which of several processes this is, 0..world-1
-        world:int=1,         # how many processes share each batch of `bs` images; above 1 they need a common seed
-        **kwargs,            # what else SharedDL takes: `device`, `after_batch`, `n`, ...
+        dataset,         # a TensorData
+        *args,           # what SharedDL takes, in its order
+        pad:int=0,       # black border for random crops, pixels, >=0
+        flip:bool=False, # mirror half of the images?
+        **kwargs,        # what else SharedDL takes: `device`, `after_batch`, `n`, ...
     ):
-        super().__init__(dataset, bs, shuffle, drop_last, seed, rank, world, **kwargs)
+        super().__init__(dataset, *args, **kwargs)
         store_attr('pad,flip')
         self.n_views = n_views(pad, flip)
 
@@ -289,7 +281,7 @@ def finish(self:SharedDL,
 
 # %% ../../nbs/19_data.tensor.ipynb #8a1ab944
 def _laid_out(o, x):
-    "Statistics (C,1,1) in the layout of a channels_last batch, where broadcasting them is three times slower on a CPU"
+    "Statistics (C,1,1) in the layout of a channels_last batch"
     if x.is_contiguous(): return o
     return o.expand(1,*x.shape[1:]).contiguous(memory_format=torch.channels_last)
 
@@ -318,16 +310,18 @@ def create_batches(self:TensorDL,
 # %% ../../nbs/19_data.tensor.ipynb #af3df8b1
 @patch
 def __iter__(self:SharedDL):
-    if len(self)==0: raise InputError(_no_batch(self.n, self.bs))
+    _check_some(self)
     self.before_iter()
     yield from self.create_batches(self.get_idxs())
     self.after_iter()
 
 # %% ../../nbs/19_data.tensor.ipynb #15e0caf8
-def _no_batch(n, bs):
-    if n==0: return ("there are no images in this loader: an exported learner keeps none; "
-                     "give it new data with `learn.dls = ...` or `dls.test_dl(images)`")
-    return f"a batch of {bs} is larger than the data ({n} images), so nothing would be trained: use bs<={n} or drop_last=False"
+def _check_some(dl):
+    "Raise if an epoch of `dl` has no batch"
+    if not dl.n: raise InputError("there are no images in this loader: an exported learner keeps none; "
+                                  "give it new data with `learn.dls = ...` or `dls.test_dl(images)`")
+    if not len(dl): raise InputError(f"a batch of {dl.bs} is larger than the data ({dl.n} images), so nothing would be trained: "
+                                     f"use bs<={dl.n} or drop_last=False")
 
 # %% ../../nbs/19_data.tensor.ipynb #817c0552
 @patch
@@ -469,9 +463,9 @@ def _check_dls(x, y, xv, pad, vocab, mean, std):
 def _both(cls, train, valid, bs, val_bs, drop_last, device, **kw):
     "The pair of loaders of class `cls` for two data sets"
     if bs<1 or val_bs<1: raise InputError(f"batch sizes must be at least 1, got bs={bs} and val_bs={val_bs}")
-    if drop_last and bs>len(train): raise InputError(_no_batch(len(train), bs))
     train.split_idx,d = 0,own_device(device)
     tr = cls(train.to(d), bs, shuffle=True, drop_last=drop_last, device=d, **kw)
+    _check_some(tr)
     return TensorDataLoaders(tr, cls(valid.to(d), val_bs, device=d, **kw), device=d)
 
 # %% ../../nbs/19_data.tensor.ipynb #1b3c0058

@@ -111,7 +111,7 @@ def plot_curves(
 )->Figure:        # which a notebook shows
     "Points joined by lines, one for each label"
     fig,ax = _figure(5.6, 3)
-    for (k,(x,y,*c)),m in zip(lines.items(), 'os^Dv'): ax.plot(x, y, m+'-'*(len(x)>1), label=k, color=c[0] if c else None, ms=6)
+    for (k,(x,y,*c)),m in zip(lines.items(), 'os^Dv'): ax.plot(x, y, m+'-', label=k, color=c[0] if c else None)
     ticks = sorted({float(o) for x,_,*_ in lines.values() for o in x})
     if log: ax.set_xscale('log', base=2)
     ax.set_xticks(ticks, map('{:.3g}'.format, ticks))
@@ -148,7 +148,7 @@ def plot_features(
     for ax,(k,o) in zip(axs, nets.items()):
         xy,y = map(np.asarray, map(on_cpu, o))
         for i,c in enumerate(np.unique(y)):
-            ax.scatter(*xy[y==c].T, s=7, color=f'C{i%10}', marker='o^'[i%2], label=classes[i], lw=0)
+            ax.scatter(*xy[y==c].T, s=7, color=f'C{i}', marker='o^'[i%2], label=classes[i], lw=0)
         ax.set_title(k, fontsize=9)
         ax.set(xticks=[], yticks=[])
     fig.legend(*axs[0].get_legend_handles_labels(), loc='outside lower center', ncols=5, fontsize=8, frameon=False, markerscale=2)

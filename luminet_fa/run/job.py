@@ -12,22 +12,22 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from fastcore.basics import GetAttr, patch, store_attr
+from fastcore.basics import patch, store_attr
 from fastcore.meta import delegates
 from fastai.learner import Learner, noop
 from fastai.callback.progress import ProgressCallback
 from fastai.metrics import accuracy, top_k_accuracy
 from fastai.torch_core import rank_distrib, set_seed
-from ..core import lock, own_device, told_memory
+from ..core import InputError, lock, own_device, told_memory
 from ..callback import distill_cbs
-from ..cache import ViewCache
+from ..cache import ViewCache, fingerprint
 from ..data.sets import data_sets
 from ..distributed import from_first, processes, same_everywhere, share_dls, shared_ctx
 from ..losses import distill_methods
 from ..metrics import ExpectedCalibrationError
 from ..models.all import make_model
 from ..models.imagenet import imagenet_model, input_map
-from .checkpoint import Checkpoint, Deadline, check_room, load_run, own_place, run_bytes, set_aside, _data_hash, _later, _teacher_hash
+from .checkpoint import Checkpoint, Deadline, check_room, find_run, own_place, run_bytes, set_aside
 from .ledger import append_row, hardware, keep, table_text, utc_now
 from .options import RunOptions, as_words, choose_dtype, command, _amp
 from .recipes import Recipe, make_dls
@@ -35,9 +35,8 @@ from .schedules import GrowImages, fit_schedule, opt_func
 from ..teacher import Teacher, check_teacher
 
 # %% ../../nbs/33_run.job.ipynb #edda2718
-class Job(GetAttr):
+class Job(RunOptions):
     "A recipe, the options it runs with, and its teacher"
-    _default = 'opts'
     @delegates(RunOptions)
     def __init__(self,
         recipe:Recipe,      # what to run
@@ -47,13 +46,18 @@ class Job(GetAttr):
         commit:str='none',  # of the source tree
         **kwargs
     ):
+        super().__init__(**kwargs)
         store_attr('recipe,teacher,methods,commit')
-        self.opts,self.changed,self.data = RunOptions(**kwargs),changed or {},data_sets[recipe.data]
-        if self.opts.verbose is None: self.opts.verbose = 1 if self.data.embedded else 2
-        self.dtype,self._why = choose_dtype(self.opts.dtype, self.device, self.data.bf16)
+        self.changed,self.data = changed or {},data_sets[recipe.data]
+        if self.verbose is None: self.verbose = 1 if self.data.embedded else 2
+        self.speed = 'compile' if self.compile else 'auto'          # of the teacher, as Teacher takes it
+        self.dtype,self._why = choose_dtype(self.dtype, self.device, self.data.bf16)
         self._deadline = Deadline(self.minutes)
         self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
         self._hashes,self.problems = {},[]                          # number of images -> hash of the data; what was lost or stopped
+    def _say(self, *words):
+        "Print a line, unless this run is silent or another process talks"
+        if self.verbose and not rank_distrib(): print(*words, flush=True)
 
 # %% ../../nbs/33_run.job.ipynb #8e09708b
 @dataclass
@@ -65,11 +69,6 @@ class RunTeacher:
     given:bool=False   # did it come from outside?
 
 # %% ../../nbs/33_run.job.ipynb #a4123e95
-@patch
-def _say(self:Job, *words):
-    "Print a line, unless this run is silent or another process talks"
-    if self.verbose and not rank_distrib(): print(*words, flush=True)
-
 @patch
 def _problem(self:Job, text):
     "Note what a program must not end well with, and print it"
@@ -85,6 +84,21 @@ def n_images(self:Job,
 )->int:         # 0: all
     "How many images a method trains on"
     return self.images or (0 if method=='teacher' else self.recipe.images)
+
+# %% ../../nbs/33_run.job.ipynb #8aa882af
+def _data_hash(dls):
+    "Short hash of all images and labels; of pictures in a store their sizes, and three of them"
+    def images(x):
+        if isinstance(x, torch.Tensor): return dict(x=x)
+        return dict(hw=x.hw, **{f'{i}':x[i] for i in (0, len(x)//2, len(x)-1)})
+    return fingerprint([fingerprint(dict(images(o.dataset.x), y=o.dataset.y)) for o in dls.loaders])
+
+# %% ../../nbs/33_run.job.ipynb #64bc3c6d
+def _teacher_hash(t):
+    "Short hash of all that decides a Teacher's answers; of its weights alone where it holds a lambda, which has no name to go by"
+    cm = None if t.class_map is None else t.class_map.tolist()
+    try: return fingerprint((t.module, t.tfm, cm))
+    except InputError: return fingerprint((t.module.state_dict(), getattr(t.tfm, '__qualname__', ''), cm))
 
 # %% ../../nbs/33_run.job.ipynb #cff284c8
 @patch
@@ -115,10 +129,9 @@ def folder(self:Job)->Path:
 
 # %% ../../nbs/33_run.job.ipynb #671fbf5c
 @patch
-def _place(self:Job, method, seed, ext):
-    "Where a run keeps its file, and why that is not the plain name"
-    def kept(f): return (load_run(f) or {}).get('settings')
-    return own_place(self.folder/f'{method}-s{seed}.{ext}', self.settings(method, seed), kept, self.fresh)
+def _place(self:Job, method, seed):
+    "Where a run keeps its files, what is there, and why that is not the plain name"
+    return own_place(self.folder/f'{method}-s{seed}', self.settings(method, seed), find_run, self.fresh)
 
 @patch
 def file(self:Job,
@@ -127,7 +140,7 @@ def file(self:Job,
     ext:str,    # 'ckpt' while it runs, 'safetensors' when it is done
 )->Path:
     "Where a run of this job keeps its file: the plain name, or one with an id where a run of other settings has that"
-    return self._place(method, seed, ext)[0]
+    return self._place(method, seed)[0].with_suffix(f'.{ext}')
 
 # %% ../../nbs/33_run.job.ipynb #e1953956
 @patch
@@ -138,8 +151,7 @@ def settings(self:Job,
     "All that decides the result of one run; JSON-able. `data` is a hash, once `dls` has loaded them"
     r,taught,n = self.recipe,_has_teacher(method),self.n_images(method)
     base,own = (r.of_teacher(),{}) if method=='teacher' else (r,r.method(method))
-    odd = {}
-    if self.cache and taught: odd['cache'] = 1
+    odd = dict(cache=1) if self.cache and taught else {}
     if r.optimiser!='sgd': odd['opt'] = r.optimiser
     if self.sync and method=='luminet': odd['sync'] = 1
     if r.size: odd.update(size=r.size, start_size=r.start_size)
@@ -151,11 +163,6 @@ def settings(self:Job,
         data=self._hashes.get(n))
 
 # %% ../../nbs/33_run.job.ipynb #31c0de02
-@patch(as_prop=True)
-def speed(self:Job)->str:
-    "Of the teacher, as Teacher takes it"
-    return 'compile' if self.compile else 'auto'
-
 @patch
 def alone(self:Job):
     "While this job writes to its folder, no other does; with several processes the first one sees to it"
@@ -217,16 +224,14 @@ def learner(self:Job,
 @patch
 def _found(self:Job, method, seed):
     "Where a run is kept, finished and unfinished, and what there is of it, one or the other; prints what that means"
-    (done,why),(ckpt,other) = (self._place(method, seed, e) for e in ('safetensors','ckpt'))
-    name,kept = f'{method}, seed {seed}:',None
+    name,(place,kept,why) = f'{method}, seed {seed}:',self._place(method, seed)
+    done,ckpt = place.with_suffix('.safetensors'),place.with_suffix('.ckpt')
     if self.fresh:
         for f in filter(None, map(set_aside, (done,ckpt))): self._say(name, 'starts again; what there was is kept as', f)
-    else: kept = load_run(done) or load_run(ckpt)
+        kept = None
     if kept and 'row' in kept: self._say(name, 'finished before, taken from', done)
     elif kept: self._say(name, f"goes on after epoch {len(kept['history'])}, from", ckpt)
-    elif why or other:
-        plain = f'{self.folder}/{method}-s{seed} has other settings ({why or other}),'
-        self._say(name, plain, 'so this run is kept as', (done if why else ckpt).stem)
+    elif why: self._say(name, f'{self.folder}/{method}-s{seed} has other settings ({why}), so this run is kept as', place.name)
     return done,ckpt,kept
 
 # %% ../../nbs/33_run.job.ipynb #599ef88f
@@ -253,11 +258,8 @@ def _train(self:Job, method, seed, done, ckpt, state):
     self._why = ''
     learn = self.learner(method, seed)
     from_first(lambda: check_room(self.out, learn.model.state_dict(), 7 if self.recipe.optimiser=='adamw' else 5))
-    try:
-        with learn.added_cbs(cb), shared_ctx(learn), told_memory():
-            fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
-    finally:
-        if self._views is not None: self._views.flush()
+    with learn.added_cbs(cb), shared_ctx(learn), told_memory():
+        fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
     weights = {k:v.cpu().contiguous() for k,v in learn.model.state_dict().items()}
     if not rank_distrib(): self._keep(done, ckpt, run_bytes(weights, **res))
@@ -276,7 +278,7 @@ def _keep(self:Job, done, ckpt, data):
 _columns = ('date recipe method teacher student seed epochs schedule bs lr wd settings images top1 best_top1 best_epoch valid_loss '
             'teacher_top1 ece holdout seconds img_s dtype hardware processes torch fastai python luminet_fa '
             'commit command resumed top5 tested').split()
-_not_told = {'arch', *_columns, *_later}    # settings that are no part of the column `settings`
+_not_told = {'arch','data','size','start_size','milestones', *_columns}    # settings that are no part of the column `settings`
 _ece = ExpectedCalibrationError().name
 
 # %% ../../nbs/33_run.job.ipynb #d13ef172
@@ -326,9 +328,7 @@ def check_files(self:Job,
 ):
     "Refuse tables, checkpoints and finished runs that cannot be read"
     for f in self.tables: table_text(f, missing=True)
-    if self.fresh: return
-    for m,s in plan:
-        for ext in ('safetensors','ckpt'): load_run(self.file(m, s, ext))
+    for m,s in plan: self._place(m, s)
 
 # %% ../../nbs/33_run.job.ipynb #fe268f61
 @patch

@@ -59,7 +59,7 @@ _wait = 60   # seconds in which another program must have let go of a table
 _renamed = dict(n_train='images', eval_on='holdout')
 
 def as_now(
-    row:dict, # a row of a table, or the settings of a run, by any version
+    row:dict, # a row of a table, by any version
 )->dict:      # by today's names
     "`row` under the names of today"
     row = {_renamed.get(k, k):v for k,v in row.items()}
@@ -106,7 +106,7 @@ def append_row(
 )->bool:      # whether the table now holds the row
     "Add `row` to the table in `file`, atomically, unless it is there; where that fails, keep it beside the table and print it"
     file = Path(os.path.realpath(file) if os.path.islink(file) and os.path.exists(file) else file)
-    row = {k:'' if v is None else str(v) for k,v in as_now(row).items()}
+    row = {k:'' if v is None else str(v) for k,v in row.items()}
     try:
         with lock(file, _wait):
             new = _with_row(file, row)

@@ -13,7 +13,7 @@ from torch import nn
 from fastcore.meta import delegates
 from ..core import InputError, PathError, pick, write_atomic
 from ..data.cifar import cifar100_stats
-from .ledger import as_now, source_commit, utc_now
+from .ledger import source_commit, utc_now
 from ..models.cifar import cifar_model, cifar_models
 from .recipes import Recipe, teachers
 from ..teacher import load_teacher, check_teacher
@@ -45,9 +45,7 @@ def read_card(
     "The card in `file`"
     try:
         with open(file, 'rb'): pass                       # what the system cannot read is an OSError that names the file
-        with safetensors.safe_open(file, 'pt') as f: card = as_now(json.loads((f.metadata() or {}).get('card', '{}')))
-        if 'run' in card: card['run'] = as_now(card['run'])
-        return card
+        with safetensors.safe_open(file, 'pt') as f: return json.loads((f.metadata() or {}).get('card', '{}'))
     except FileNotFoundError: raise PathError(f"no teacher at {file}, and so no card") from None
     except (safetensors.SafetensorError, ValueError) as e:
         raise InputError(f"{file} cannot be read as safetensors ({type(e).__name__}): is it truncated?") from None
@@ -57,7 +55,6 @@ def verify_teacher(
     file,          # weights: .safetensors, .pth
     dls,           # `DataLoaders` whose validation set is measured
     arch:str=None, # name of a network of `cifar_models`; None: what the card says
-    tol:float=.5,  # points of top-1 that it may be below its claim, >=0
     progress:bool=False, # show a progress bar
     weights_only:bool=True, # as in load_teacher
 )->tuple:          # the teacher, in eval mode; its top-1 in %; the claimed top-1 in %, or None
@@ -69,7 +66,7 @@ def verify_teacher(
     if own!=arch: raise InputError(f"{file} is a {own}, not a {arch}")
     teacher = load_teacher(file, arch=cifar_model(arch, dls.c), device=dls.device, weights_only=weights_only)
     top1,claim = 100*check_teacher(teacher, dls, progress=progress),card.get('top1', teachers.get(arch))
-    if claim is not None and top1<claim-tol:
+    if claim is not None and top1<claim-.5:
         warnings.warn(f"{file} has {top1:.2f} % here and {claim:.2f} % is claimed: check its normalisation and its weights")
     return teacher,top1,claim
 
@@ -102,9 +99,9 @@ def _card(row, settings, n_out, top1):
 # %% ../../nbs/36_run.pretrain.ipynb #f030a484
 def _teacher_file(job, settings, folder):
     "Where the teacher of a job goes: the plain name, or one with an id where a teacher of other settings has that"
-    def kept(f): return read_card(f).get('run', dict(run='not on its card')) if f.exists() else None
+    def read(f): return dict(settings=read_card(f).get('run', {})) if f.exists() else None
     plain = Path(folder)/f"{job.recipe.teacher}-s{settings['seed']}.safetensors"
-    file,why = own_place(plain, settings, kept, job.fresh)
+    file,_,why = own_place(plain, settings, read, job.fresh)
     if why: job._say(plain.with_suffix(''), f'has other settings ({why}), so this teacher is kept as', file.stem)
     return file
 
@@ -129,8 +126,7 @@ def train_teacher(
     job.record(row)
     if job.fresh: set_aside(file)
     save_teacher(run['weights'], file, dict(arch=r.teacher, run=s))
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')                   # a poor accuracy goes into the card
+    with warnings.catch_warnings(action='ignore'):        # a poor accuracy goes into the card
         top1 = verify_teacher(file, dls)[1]
     save_teacher(run['weights'], file, _card(row, s, dls.c, top1))
     if job.problems: raise InputError('; '.join([f'{file} is kept', *job.problems]))

@@ -127,6 +127,10 @@ def _pm(m, s): return [f'{a:.2f}' + f' ± {b:.2f}'*(b==b) for a,b in zip(m, s)]
 
 def _epochs(df, unit): return {f'last epoch, {unit} ± sd':_pm(df.top1, df.sd), f'best epoch, {unit} ± sd':_pm(df.best, df.best_sd)}
 
+def _same_work(settings):
+    "Did runs of these settings do the same work? A cache is filled by the first of them"
+    return not settings.str.contains('cache=').any()
+
 _figures = dict(n=('seed','size'), top1=('top1','mean'), sd=('top1','std'), best=('best_top1','mean'), best_sd=('best_top1','std'),
                 seconds=('seconds','mean'), times=('times','sum'))
 
@@ -154,9 +158,10 @@ class Summary:
 # %% ../../nbs/34_run.report.ipynb #856a4d68
 @patch
 def table(self:Summary)->pd.DataFrame: # text, one row per method
-    "Mean ± standard deviation over seeds of each method; seconds where no cache made the runs unequal"
+    "Mean ± standard deviation over seeds of each method, mean ECE; seconds where no cache made the runs unequal"
     cols = _epochs(self.df, _unit(self.rows)) | {'seeds':self.df.n}
-    if not self.rows.settings.str.contains('cache=').any(): cols['s per run'] = self.df.seconds.round(1)
+    if 'ece' in self.rows: cols['ECE'] = self.rows.groupby('method', sort=False).ece.mean().map('{:.3f}'.format)
+    if _same_work(self.rows.settings): cols['s per run'] = self.df.seconds.round(1)
     if (more := self.df.times-self.df.n).any(): cols['repeated'] = more
     return pd.DataFrame(cols).rename(index=_label).rename_axis(None)
 
@@ -182,8 +187,7 @@ def _sided(c):
 # %% ../../nbs/34_run.report.ipynb #b874a870
 def _least(rows):
     "Half the width that an interval has at least: one image, or the rounding of the table"
-    n = _tested(rows)
-    return max(.01, 100/n if n else 0)
+    return max(.01, 100/(_tested(rows) or 10_000))
 
 def _sampling(rows, n):
     "Half the width of the 95 % interval that one accuracy has because it was measured on `n` images and no others"
@@ -211,12 +215,12 @@ def _verdict(self:Summary):
         top = s.groupby('method').top1.mean().idxmax()
         return f'{_label(top)} has the largest mean, but fewer than three seeds decide nothing.'
     first = ', '.join(f'{_joined[w]} {_and(g)}' for w,g in known.index.groupby(side[known.index]).items())
-    first = f'{_label(ours)} '+(f'won: it is {first}' if (known.low>0).all() else f'is {first}')
+    first = f"{_label(ours)} {'won: it is' if (known.low>0).all() else 'is'} {first}"
     said = '; '.join('{1:+.2f} against {0} ({2:+.2f} to {3:+.2f})'.format(*o) for o in known.itertuples())
     few = _and(c.index.difference(known.index, sort=False))
     out = f'{first}. Points, last epoch, with simultaneous 95 % intervals over {known.seeds.min()} seeds: {said}.'
     if few: out += f' Not compared, with fewer than three seeds in common: {few}.'
-    if n: out += f' One result on {n:,} images has a sampling error of ±{_sampling(s, n):.1f} points.'
+    if n: out += f' One result on {n:,} images has a sampling error of ±{_sampling(s, n):.1f} points (95 %).'
     return out
 
 # %% ../../nbs/34_run.report.ipynb #77558972
@@ -262,7 +266,7 @@ def _seeds(ax, g, width=12):
     vs = _variants(_students(g))
     for i,o in enumerate(vs.values()):
         c,y = _color(o.method.iloc[0]),o.sort_values('seed').top1
-        ax.plot(i+_around(len(y), .15), y, 'o', color=c, ms=6)
+        ax.plot(i+_around(len(y), .15), y, 'o', color=c)
         ax.hlines(y.mean(), i-.32, i+.32, color=c, lw=2)
     ax.set_xticks(range(len(vs)), [textwrap.fill(n, width) for n in vs])
     ax.set(xlim=(-.6, len(vs)-.4), ylabel=f'last epoch, {_measure(g)}')
@@ -400,7 +404,10 @@ def compare_table(
     unit = _unit(c)
     cols = _epochs(c, unit)
     if c.top5.notna().any(): cols['top-5, %'] = c.top5.map('{:.2f}'.format, na_action='ignore').fillna('')
-    cols |= {'seeds':c.n, 's per run':c.seconds.map('{:,.0f}'.format), 'hardware':c.hardware}
+    cols['seeds'] = c.n
+    timed = _comparisons(c).settings.transform(_same_work)
+    if timed.any(): cols['s per run'] = c.seconds.map('{:,.0f}'.format).where(timed, '')
+    cols['hardware'] = c.hardware
     paper = c.published.map('{:.2f}'.format) + c.published_epochs.map(' ({:.0f} epochs)'.format)
     cols[f'published (best epoch), {unit}'] = paper.where(c.published.notna(), '–')
     best = [known[k].other if k in known and m=='luminet' else {} for k,m in zip(c.recipe, c.method)]
@@ -440,7 +447,7 @@ def paired_table(
             c = contrasts(pd.concat([v.assign(method=k) for k,v in {a:x, **others}.items()]), a, col, _least(g))
             out.append(c.assign(recipe=g.recipe.iloc[0], run=g.run.iloc[0], comparison=a+' against '+c.index, verdict=_sided(c)))
     cols = ['recipe','run','comparison','points','low','high','seeds','verdict']
-    return pd.concat([pd.DataFrame(columns=cols), *out] if not out else out)[cols].set_index(['recipe','run'])
+    return pd.concat(out or [pd.DataFrame(columns=cols)])[cols].set_index(['recipe','run'])
 
 # %% ../../nbs/34_run.report.ipynb #eeaa0c2a
 def best_gap(
@@ -469,10 +476,9 @@ def _panel(ax, g):
     "One comparison: points, means, teacher"
     _seeds(ax, g)
     t = g.teacher_top1.iloc[0]
-    if not np.isnan(t):
+    if t==t:
         _teacher(ax, t)
-        where = dict(xycoords=('axes fraction','data'), textcoords='offset points')
-        ax.annotate('teacher', (0,t), (3,3), **where, fontsize=9, color=_color('teacher'))
+        ax.text(.01, t, 'teacher', transform=ax.get_yaxis_transform(), va='bottom', fontsize=9, color=_color('teacher'))
     ax.margins(y=.12)
     ax.set_title(f'{g.recipe.iloc[0]}\n{textwrap.fill(g.run.iloc[0], 56)}', fontsize=8, loc='left')
 
@@ -500,7 +506,8 @@ def plot_methods(
 # %% ../../nbs/34_run.report.ipynb #9212c235
 def _lines(rows, known):
     "Label, published figures, and (method, our value, is it the benchmark's protocol): a line of the plot each"
-    c,kinds = compare(rows, known),{o.rpartition('/')[0] for o in pd.DataFrame(rows).recipe}
+    c = compare(rows, known)
+    kinds = {o.rpartition('/')[0] for o in c.recipe}
     for name,r in known.items():
         kind,_,pair = name.rpartition('/')
         if not r.published or kind not in kinds: continue
@@ -517,8 +524,8 @@ def _line(ax, y, pub, ours):
     "One line of the plot: ours joined to the published figures, method `m` at height `y[m]`"
     for m,v,same in ours:
         ax.plot([v,pub[m]], [y[m]]*2, color=_color(m), lw=1, ls='-' if same else ':')
-        ax.plot(v, y[m], 'o' if same else 'x', color=_color(m), ms=6)
-    for m,v in pub.items(): ax.plot(v, y[m], 'o', color=_color(m), mfc='w', ms=6)
+        ax.plot(v, y[m], 'o' if same else 'x', color=_color(m))
+    for m,v in pub.items(): ax.plot(v, y[m], 'o', color=_color(m), mfc='w')
 
 # %% ../../nbs/34_run.report.ipynb #5ba1c1e1
 def _legend(fig, ms):
