@@ -6,7 +6,7 @@
 __all__ = ['RoITap', 'tapped', 'valid_losses', 'DetectionLoss', 'check_detector', 'n_classes', 'check_targets', 'DetectCallback',
            'DetectionAP', 'ap_metrics', 'detector_splitter', 'detect_learner', 'detect_preds']
 
-# %% ../nbs/08_detect.ipynb #39ef7521
+# %% ../nbs/08_detect.ipynb #09404189
 import torch
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -21,7 +21,7 @@ from .core import InputError, eval_mode, with_bar
 from .perception import autocast_off
 from .speed import AroundForward
 
-# %% ../nbs/08_detect.ipynb #4cdc3a5c
+# %% ../nbs/08_detect.ipynb #a10e904b
 @contextmanager
 def _around(o, name, f):
     "Call `f(method, ...)` in the place of the method `name` of `o`"
@@ -37,7 +37,7 @@ def _float32(forward, *args):
     with autocast_off(first(first(args, risinstance(dict)).values())):
         return forward(*({k:v.float() for k,v in o.items()} if isinstance(o, dict) else o for o in args))
 
-# %% ../nbs/08_detect.ipynb #33eaff1b
+# %% ../nbs/08_detect.ipynb #f5ce87e4
 class RoITap:
     "What one forward pass of a detector says about its regions"
     images = None   # ImageList: pixels after resizing, (B,3,H,W), and the size of each image before padding
@@ -59,7 +59,7 @@ class RoITap:
         out = self.logits,_ = f(x)
         return out
 
-# %% ../nbs/08_detect.ipynb #6a123422
+# %% ../nbs/08_detect.ipynb #ea6c291d
 @contextmanager
 def tapped(
     model:nn.Module, # a torchvision detector with regions
@@ -72,7 +72,7 @@ def tapped(
         for o in spots: stack.enter_context(_around(*o))
         yield tap
 
-# %% ../nbs/08_detect.ipynb #bb2a397f
+# %% ../nbs/08_detect.ipynb #109dc73d
 def valid_losses(
     model,        # torchvision detector in eval mode, under `tapped`
     tap:RoITap,   # after a forward pass of these images
@@ -93,7 +93,7 @@ def valid_losses(
             for o in heads: o.training = False
     return roi | rpn
 
-# %% ../nbs/08_detect.ipynb #d66d770c
+# %% ../nbs/08_detect.ipynb #17fca42d
 class DetectionLoss(nn.Module):
     "The sum of a detector's losses; the targets went into the detector already"
     def forward(self,
@@ -103,7 +103,7 @@ class DetectionLoss(nn.Module):
         "Add them up"
         return sum(losses.values())
 
-# %% ../nbs/08_detect.ipynb #d3815cc2
+# %% ../nbs/08_detect.ipynb #a5b07a82
 def check_detector(
     model,         # anything
     what='model',  # it is, for the message
@@ -113,14 +113,14 @@ def check_detector(
     if all(hasattr(m, k) for k in ('transform','backbone','rpn','roi_heads')) and hasattr(m.roi_heads, 'box_predictor'): return m
     raise InputError(f"the {what} is a {type(m).__name__}, which has no `roi_heads` that classify regions: a Faster or Mask R-CNN of torchvision's is wanted")
 
-# %% ../nbs/08_detect.ipynb #3ec0a6a9
+# %% ../nbs/08_detect.ipynb #36a65c15
 def n_classes(
     model:nn.Module, # torchvision detector with regions
 )->int:              # C+1, the background among them
     "How many classes a detector tells apart"
     return model.roi_heads.box_predictor.cls_score.out_features
 
-# %% ../nbs/08_detect.ipynb #8d102fdc
+# %% ../nbs/08_detect.ipynb #b5f457e9
 def check_targets(
     images:list,  # of tensors (3,H,W)
     targets:list, # of dicts with `boxes` (n,4) and `labels` (n,)
@@ -136,7 +136,7 @@ def check_targets(
         if len(l) and not 1<=l.min()<=l.max()<c:
             raise InputError(f"a label is {int(l.min() if l.min()<1 else l.max())}: the detector has labels 1..{c-1}, and 0 is the background")
 
-# %% ../nbs/08_detect.ipynb #37253f93
+# %% ../nbs/08_detect.ipynb #47bcad22
 class DetectCallback(AroundForward):
     "Let a `Learner` train and validate a torchvision detector"
     order,name = -5,'detect'
@@ -155,7 +155,7 @@ class DetectCallback(AroundForward):
         if not self.training: self.learn.pred,self.tap = self.detections,None
     def after_batch(self): self.tap = self.detections = None
 
-# %% ../nbs/08_detect.ipynb #72a7f791
+# %% ../nbs/08_detect.ipynb #f6cdf5da
 @patch
 def forward(self:DetectCallback,
     f,   # the forward pass without this
@@ -168,7 +168,7 @@ def forward(self:DetectCallback,
         self.detections = f(*xb)
         return valid_losses(m, self.tap, *xb, *self.yb) if self.yb else self.detections
 
-# %% ../nbs/08_detect.ipynb #f00b222e
+# %% ../nbs/08_detect.ipynb #a56f55e2
 def _accumulator():
     "torchmetrics' accumulator, with COCO's own thresholds"
     try:
@@ -177,7 +177,7 @@ def _accumulator():
         return MeanAveragePrecision(backend='faster_coco_eval', **steps)
     except ModuleNotFoundError as e: raise InputError(f"AP needs two packages more: pip install pycocotools faster-coco-eval ({e})") from None
 
-# %% ../nbs/08_detect.ipynb #bc30c333
+# %% ../nbs/08_detect.ipynb #1e2b2a63
 class DetectionAP(Metric):
     "One of COCO's average precisions of the boxes, in [0,1]"
     def __init__(self,
@@ -202,13 +202,13 @@ class DetectionAP(Metric):
         "Count one batch"
         if self.of is self: self._acc.update(*(to_detach(o) for o in (learn.pred, learn.yb[0])))
 
-# %% ../nbs/08_detect.ipynb #8b1ed7c1
+# %% ../nbs/08_detect.ipynb #54c92078
 def ap_metrics()->list: # of three DetectionAP, which look at the boxes once
     "AP, AP50 and AP75"
     ap = DetectionAP()
     return [ap, DetectionAP('map_50', 'AP50', ap), DetectionAP('map_75', 'AP75', ap)]
 
-# %% ../nbs/08_detect.ipynb #4c4b412c
+# %% ../nbs/08_detect.ipynb #ee2e29a4
 def detector_splitter(
     model:nn.Module, # torchvision detector
 )->list:             # of two lists of parameters
@@ -217,7 +217,7 @@ def detector_splitter(
     both = [[p for p in trainable_params(model) if (id(p) in body)==b] for b in (True,False)]
     return [o for o in both if o]
 
-# %% ../nbs/08_detect.ipynb #2a7d2972
+# %% ../nbs/08_detect.ipynb #c2a9986a
 @delegates(Learner.__init__)
 def detect_learner(
     dls,          # of images and targets, such as those of `coco_dls`
@@ -232,7 +232,7 @@ def detect_learner(
     metrics = ap_metrics() if metrics is None else metrics
     return Learner(dls, model, DetectionLoss(), metrics=metrics, cbs=[DetectCallback(), *L(cbs)], splitter=detector_splitter, **kwargs)
 
-# %% ../nbs/08_detect.ipynb #699362bd
+# %% ../nbs/08_detect.ipynb #1e36ac72
 def detect_preds(
     learn:Learner, # of a detector
     dl=None,       # loader of images; None: the validation set

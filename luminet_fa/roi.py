@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RoILogits', 'DetectDistillCallback', 'LumiNetDetectCallback']
 
-# %% ../nbs/09_roi.ipynb #998484dd
+# %% ../nbs/09_roi.ipynb #1384bbf7
 import torch
 from torch import nn, Tensor
 from fastcore.basics import patch, store_attr
@@ -18,7 +18,7 @@ from .losses import LumiNetLoss
 from .perception import autocast_off
 from .teacher import Teacher, as_teacher, load_teacher
 
-# %% ../nbs/09_roi.ipynb #1ff4ef45
+# %% ../nbs/09_roi.ipynb #37d4fc2f
 class RoILogits(nn.Module):
     "A detector as a network that classifies given regions"
     def __init__(self,
@@ -43,7 +43,7 @@ class RoILogits(nn.Module):
             rois = d.roi_heads.box_roi_pool({k:v.float() for k,v in f.items()}, boxes, sizes)
             return d.roi_heads.box_predictor(d.roi_heads.box_head(rois))[0]
 
-# %% ../nbs/09_roi.ipynb #46818ac6
+# %% ../nbs/09_roi.ipynb #cc7a94f6
 @patch
 def renormalized(self:RoILogits,
     x:Tensor,   # as for `forward`
@@ -59,7 +59,7 @@ def renormalized(self:RoILogits,
     for o,p,(h,w) in zip(new, (x*s+m-tm)/ts, sizes): o[:,:h,:w] = p[:,:h,:w]
     return new
 
-# %% ../nbs/09_roi.ipynb #5942c3f8
+# %% ../nbs/09_roi.ipynb #03fe6c2a
 @patch
 def own(self:RoILogits,
     raw:list,   # as for `forward`
@@ -71,7 +71,7 @@ def own(self:RoILogits,
     scale = [b.new_tensor([W/w,H/h]*2) for b,(h,w),(H,W) in zip(boxes, sizes, images.image_sizes)]
     return images.tensors,[b*k for b,k in zip(boxes, scale)],images.image_sizes
 
-# %% ../nbs/09_roi.ipynb #ebf9eeb0
+# %% ../nbs/09_roi.ipynb #ca3a36d2
 class DetectDistillCallback(DistillCallback):
     "Add a distillation term between the class logits of student and teacher over the student's regions"
     def __init__(self,
@@ -91,7 +91,7 @@ class DetectDistillCallback(DistillCallback):
         store_attr('pixels,only')
         super().__init__(teacher, loss, ce_w, kd_w, warmup, class_map, arch=arch, speed=None, weights_only=weights_only)
 
-# %% ../nbs/09_roi.ipynb #9f2d30fc
+# %% ../nbs/09_roi.ipynb #49bb8497
 @patch
 def set_teacher(self:DetectDistillCallback,
     teacher,   # as for DetectDistillCallback
@@ -103,7 +103,7 @@ def set_teacher(self:DetectDistillCallback,
     self._teacher = Teacher(net, class_map=self.class_map, speed=None)
     return self
 
-# %% ../nbs/09_roi.ipynb #9800400a
+# %% ../nbs/09_roi.ipynb #35d1896e
 @patch
 def before_fit(self:DetectDistillCallback):
     "Regions come from DetectCallback"
@@ -114,7 +114,7 @@ def before_fit(self:DetectDistillCallback):
 def before_batch(self:DetectDistillCallback):
     "There are no regions yet"
 
-# %% ../nbs/09_roi.ipynb #946ec4cf
+# %% ../nbs/09_roi.ipynb #28f83aed
 @patch
 def after_pred(self:DetectDistillCallback):
     "Ask the teacher about the student's regions"
@@ -124,7 +124,7 @@ def after_pred(self:DetectDistillCallback):
     if self.only=='foreground': self._z = self._z[self._labels>0]
     DistillCallback.after_pred(self)
 
-# %% ../nbs/09_roi.ipynb #b20dfcb3
+# %% ../nbs/09_roi.ipynb #4d986197
 @patch(as_prop=True)
 def student(self:DetectDistillCallback)->Tensor: # (N,C+1)
     "The student's logits that the term compares"
@@ -141,7 +141,7 @@ def samples(self:DetectDistillCallback)->int:
     "Images of the batch, by which its means are weighted"
     return len(self.xb[0])
 
-# %% ../nbs/09_roi.ipynb #7a8907fd
+# %% ../nbs/09_roi.ipynb #5454d198
 @patch
 def _term(self:DetectDistillCallback, z_s):
     "The distillation term; 0 for fewer than two regions"
@@ -156,7 +156,7 @@ def _check_term(self:DetectDistillCallback, kd, z_s):
 def _check_targets(self:DetectDistillCallback, z):
     "DetectCallback has looked at them"
 
-# %% ../nbs/09_roi.ipynb #38e125d2
+# %% ../nbs/09_roi.ipynb #d1fa4d59
 class LumiNetDetectCallback(DetectDistillCallback):
     "Distill a detector with LumiNet"
     def __init__(self,

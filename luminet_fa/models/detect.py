@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TimmBody', 'detector']
 
-# %% ../../nbs/14_models.detect.ipynb #5c1a0c7e
+# %% ../../nbs/14_models.detect.ipynb #ce93a1e0
 import torch, torchvision
 from collections import OrderedDict
 from pathlib import Path
@@ -18,7 +18,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from ..core import InputError
 from .core import load_weights, read_weights
 
-# %% ../../nbs/14_models.detect.ipynb #3d435b03
+# %% ../../nbs/14_models.detect.ipynb #f8d40421
 def _body_settings(pretrained):
     "Kind of normalization, and how many stages are trained, of a torchvision body"
     return dict(norm_layer=FrozenBatchNorm2d if pretrained else nn.BatchNorm2d, trainable_layers=3 if pretrained else 5)
@@ -30,7 +30,7 @@ def _torchvision_body(name, weights):
         return mobilenet_backbone(fpn=True, returned_layers=[1,2,3,4], **kw, **(_body_settings(weights) | dict(trainable_layers=6)))
     return resnet_fpn_backbone(**kw, **_body_settings(weights))
 
-# %% ../../nbs/14_models.detect.ipynb #df2970be
+# %% ../../nbs/14_models.detect.ipynb #adf7647e
 class TimmBody(nn.Module):
     "A timm network with a feature pyramid on top"
     def __init__(self,
@@ -53,7 +53,7 @@ class TimmBody(nn.Module):
         "The levels of the pyramid"
         return self.fpn(OrderedDict((str(i), o) for i,o in enumerate(self.body(x))))
 
-# %% ../../nbs/14_models.detect.ipynb #84223b49
+# %% ../../nbs/14_models.detect.ipynb #2e3edaca
 _named = {k:v for k,v in vars(D).items() if k.startswith(('fasterrcnn_','maskrcnn_'))}
 _one_stage = 'retinanet','fcos','ssd'
 _families = 'resnet','resnext','wide_resnet','mobilenet'
@@ -64,7 +64,7 @@ def _refuse_one_stage(name):
         raise InputError(f"{name} has no box head: it judges every place of an image at once, and LumiNet compares what two networks say of "
                          "the same regions. Take a Faster R-CNN, such as fasterrcnn_mobilenet_v3_large_320_fpn or resnet18")
 
-# %% ../../nbs/14_models.detect.ipynb #51fd2d57
+# %% ../../nbs/14_models.detect.ipynb #d4ba74af
 def detector(
     name:str,         # torchvision's name of a Faster R-CNN, of a ResNet or MobileNet for its body, or 'timm:' and a name of timm's
     n_classes:int,    # classes with the background, C+1, as `dls.c` counts them
@@ -89,7 +89,7 @@ def detector(
     if weights is None or published: return m
     return load_weights(m, read_weights(weights), weights)
 
-# %% ../../nbs/14_models.detect.ipynb #899b67da
+# %% ../../nbs/14_models.detect.ipynb #1d6a74b4
 def _body(name, published, levels, width):
     "The body called `name`, with its pyramid"
     if name.startswith('timm:'): return TimmBody(name[5:], published, levels, width)
@@ -101,7 +101,7 @@ def _stats(body):
     "Mean and spread that the body wants its pixels normalized with, where it is not ImageNet's"
     return dict(zip(('image_mean','image_std'), getattr(body, 'stats', ())))
 
-# %% ../../nbs/14_models.detect.ipynb #c2baf7f7
+# %% ../../nbs/14_models.detect.ipynb #0499e013
 def _torchvision_detector(name, n_classes, published, kw):
     "One of torchvision's own, with as many classes as are wanted"
     if not published: return _named[name](weights=None, weights_backbone=None, num_classes=n_classes, **kw)
@@ -110,7 +110,7 @@ def _torchvision_detector(name, n_classes, published, kw):
     if head.out_features!=n_classes: m.roi_heads.box_predictor = FastRCNNPredictor(head.in_features, n_classes)
     return m
 
-# %% ../../nbs/14_models.detect.ipynb #c6a5f19c
+# %% ../../nbs/14_models.detect.ipynb #819d0606
 def _box_parts(body, n_classes, anchors, pool, head):
     "Anchors, pooling and box head over a body"
     was = body.training
