@@ -4,19 +4,23 @@
 
 # %% auto #0
 __all__ = ['RoITap', 'tapped', 'valid_losses', 'DetectionLoss', 'check_detector', 'n_classes', 'check_targets', 'DetectCallback',
-           'DetectionAP', 'ap_metrics', 'detector_splitter', 'detect_learner', 'detect_preds']
+           'DetectionAP', 'ap_metrics', 'draw_boxes', 'detector_splitter', 'DetectLearner', 'detect_learner',
+           'detect_preds']
 
 # %% ../nbs/08_detect.ipynb #09404189
 import torch
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from torch import nn, Tensor
+from torchvision.utils import draw_bounding_boxes
 from fastcore.basics import first, patch, risinstance
 from fastcore.foundation import L
 from fastcore.meta import delegates
+from fastai.callback.core import GatherPredsCallback
 from fastai.callback.mixup import MixHandler
 from fastai.learner import Learner, Metric
 from fastai.torch_core import get_model, params, to_detach, trainable_params
+from fastai.vision.core import show_images
 from .core import InputError, eval_mode, with_bar
 from .perception import autocast_off
 from .speed import AroundForward
@@ -140,12 +144,18 @@ def check_targets(
 class DetectCallback(AroundForward):
     "Let a `Learner` train and validate a torchvision detector"
     order,name = -5,'detect'
+    _stateattrs = 'tap','detections'     # what a pickle does not hold
+    tap = detections = None
     def before_fit(self):
         "Is it a detector?"
         super().before_fit()
         check_detector(self.model)
         if first(self.learn.cbs, risinstance(MixHandler)): raise InputError("MixUp and CutMix mix pictures, and cannot mix boxes: leave them out")
         self._unchecked = True
+    def before_validate(self):
+        "fastai joins tensors, and here are lists of boxes"
+        if first(self.learn.cbs, risinstance(GatherPredsCallback)):
+            raise InputError("get_preds cannot join boxes, of which each image has another number: call detect_preds(learn)")
     def before_batch(self):
         "Look at the first batch of a fit"
         if self._unchecked and self.yb: check_targets(self.xb[0], self.yb[0], n_classes(get_model(self.model)))
@@ -186,6 +196,7 @@ class DetectionAP(Metric):
         of=None,        # another DetectionAP whose boxes are looked at; None: its own
     ):
         self.key,self._name,self.of = key,name,of or self
+    def __getstate__(self): return {k:v for k,v in vars(self).items() if k not in ('_acc','_found')}   # no boxes in an export
     @property
     def name(self): return self._name
     @property
@@ -208,6 +219,21 @@ def ap_metrics()->list: # of three DetectionAP, which look at the boxes once
     ap = DetectionAP()
     return [ap, DetectionAP('map_50', 'AP50', ap), DetectionAP('map_75', 'AP75', ap)]
 
+# %% ../nbs/08_detect.ipynb #48dcc233
+def draw_boxes(
+    x:Tensor,        # image, 0..1, (3,H,W)
+    t:dict,          # `boxes` (n,4) as x1, y1, x2, y2, `labels` (n,), and `scores` (n,) where they are predictions
+    vocab=None,      # a name for each label; None: no names
+    least:float=.5,  # the lowest score that is drawn, in [0,1]
+    color='#e8590c', # of boxes and names
+)->Tensor:           # uint8, (3,k*H,k*W); small images are enlarged k times, so that names can be read
+    "An image with its boxes"
+    keep = t['scores']>=least if 'scores' in t else slice(None)
+    names = None if vocab is None else [vocab[l] for l in t['labels'][keep].tolist()]
+    k = max(1, 320//x.shape[2])
+    x = (x.cpu().clamp(0, 1)*255).byte().repeat_interleave(k, 1).repeat_interleave(k, 2)
+    return draw_bounding_boxes(x, t['boxes'][keep].cpu()*k, names, colors=color, width=max(1, x.shape[2]//150))
+
 # %% ../nbs/08_detect.ipynb #ee2e29a4
 def detector_splitter(
     model:nn.Module, # torchvision detector
@@ -217,6 +243,30 @@ def detector_splitter(
     both = [[p for p in trainable_params(model) if (id(p) in body)==b] for b in (True,False)]
     return [o for o in both if o]
 
+# %% ../nbs/08_detect.ipynb #568063a9
+class DetectLearner(Learner):
+    "A `Learner` that shows boxes"
+    def show_results(self,
+        ds_idx=1,     # which loader, as for fastai
+        dl=None,      # a loader in its place
+        max_n=4,      # images to show
+        shuffle=True, # draw them at random?
+        teacher=None, # a detector to show beside the student
+        least=.5,     # the lowest score that is drawn, in [0,1]
+        **kwargs,     # for `show_images`, such as `figsize`
+    ):
+        "Images with the boxes of the annotation, of this detector, and of a teacher"
+        dl = (self.dls[ds_idx] if dl is None else dl).new(shuffle=shuffle, bs=max_n)
+        xs,ts = dl.one_batch()
+        rows = dict(annotated=ts, found=_detections(self.model, xs))
+        if teacher is not None: rows['the teacher found'] = _detections(get_model(teacher), xs)
+        ims = [draw_boxes(x, t, dl.vocab, least) for o in rows.values() for x,t in zip(xs, o)]
+        show_images(ims, nrows=len(rows), titles=[k for k in rows for _ in xs], **kwargs)
+
+def _detections(model, xs):
+    "What a detector finds in images"
+    with eval_mode(model) as m, torch.no_grad(): return m(xs)
+
 # %% ../nbs/08_detect.ipynb #c2a9986a
 @delegates(Learner.__init__)
 def detect_learner(
@@ -225,12 +275,13 @@ def detect_learner(
     cbs=None,     # callbacks beside DetectCallback
     metrics=None, # None: `ap_metrics`
     **kwargs,
-)->Learner:
+)->DetectLearner:
     "A `Learner` for a detector"
     c = n_classes(check_detector(model))
     if getattr(dls, 'c', c)!=c: raise InputError(f"the data have {dls.c} classes with the background, and the detector has {c}")
     metrics = ap_metrics() if metrics is None else metrics
-    return Learner(dls, model, DetectionLoss(), metrics=metrics, cbs=[DetectCallback(), *L(cbs)], splitter=detector_splitter, **kwargs)
+    cbs = [DetectCallback(), *L(cbs)]
+    return DetectLearner(dls, model, DetectionLoss(), metrics=metrics, cbs=cbs, splitter=detector_splitter, **kwargs)
 
 # %% ../nbs/08_detect.ipynb #1e36ac72
 def detect_preds(
@@ -240,4 +291,4 @@ def detect_preds(
 )->list:           # a dict for each image, in order, on the CPU: `boxes` (n,4) in the file's pixels, `labels` (n,), `scores` (n,) in [0,1]
     "What the detector finds; `get_preds` cannot join lists of boxes"
     dl = learn.dls.valid if dl is None else dl
-    with eval_mode(learn.model) as m: return [o for b in with_bar(dl, progress) for o in to_detach(m(b[0]))]
+    return [o for b in with_bar(dl, progress) for o in to_detach(_detections(learn.model, b[0]))]

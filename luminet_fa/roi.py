@@ -9,16 +9,17 @@ __all__ = ['RoILogits', 'DetectDistillCallback', 'LumiNetDetectCallback']
 import torch
 from torch import nn, Tensor
 from fastcore.basics import patch, store_attr
-from fastai.learner import Learner
 from fastai.torch_core import get_model
 from .callback import DistillCallback
 from .core import InputError, pick
-from .detect import DetectCallback, check_detector, n_classes
+from .detect import check_detector
 from .losses import LumiNetLoss
 from .perception import autocast_off
-from .teacher import Teacher, as_teacher, load_teacher
+from .teacher import Teacher
 
 # %% ../nbs/09_roi.ipynb #37d4fc2f
+_pixels = 'student','own'
+
 class RoILogits(nn.Module):
     "A detector as a network that classifies given regions"
     def __init__(self,
@@ -26,7 +27,7 @@ class RoILogits(nn.Module):
         pixels:str='student',  # 'student': it sees the student's resized pixels; 'own': it resizes the images itself
     ):
         super().__init__()
-        self.detector,self.pixels = check_detector(detector, 'teacher'),pick(dict(student=0, own=1), pixels, 'pixels') and pixels or 'student'
+        self.detector,self.pixels = check_detector(detector, 'teacher'),pick(_pixels, pixels, 'pixels')
     def forward(self,
         x:Tensor,   # the student's pixels, normalized and padded, (B,3,H,W)
         boxes:list, # of regions, (n,4) for each image, in the student's resized pixels
@@ -74,6 +75,8 @@ def own(self:RoILogits,
 # %% ../nbs/09_roi.ipynb #ca3a36d2
 class DetectDistillCallback(DistillCallback):
     "Add a distillation term between the class logits of student and teacher over the student's regions"
+    _stateattrs = *DistillCallback._stateattrs,'_labels'
+    _labels = None
     def __init__(self,
         teacher,               # torchvision detector with regions, a `Learner` of one, or weights or a path, with `arch`
         loss,                  # as for DistillCallback, of logits (N,C+1) and with labels (N,) where it has `needs_targ`; 0 is the background
@@ -86,7 +89,7 @@ class DetectDistillCallback(DistillCallback):
         arch=None,             # detector, where `teacher` is only weights
         weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
     ):
-        pick(dict.fromkeys(('student','own')), pixels, 'pixels'); pick(dict.fromkeys(('all','foreground')), only, 'only')
+        pick(_pixels, pixels, 'pixels'); pick(('all','foreground'), only, 'regions')
         if class_map is not None and class_map[0]!=0: raise InputError(f"class_map begins with {class_map[0]}: the background is 0 in every detector")
         store_attr('pixels,only')
         super().__init__(teacher, loss, ce_w, kd_w, warmup, class_map, arch=arch, speed=None, weights_only=weights_only)
@@ -99,8 +102,9 @@ def set_teacher(self:DetectDistillCallback,
     weights_only=True, # as for DetectDistillCallback
 )->DetectDistillCallback: # itself
     "Give the callback its teacher, or a new one"
-    net = RoILogits(load_teacher(teacher, arch, weights_only=weights_only), self.pixels)
-    self._teacher = Teacher(net, class_map=self.class_map, speed=None)
+    t = Teacher(teacher, arch, weights_only=weights_only, speed=None)
+    self._teacher = Teacher(RoILogits(t.module, self.pixels), class_map=self.class_map, speed=None)
+    self._teacher.vocab = t.vocab
     return self
 
 # %% ../nbs/09_roi.ipynb #35d1896e

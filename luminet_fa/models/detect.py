@@ -85,7 +85,7 @@ def detector(
     if name in _named: m = _torchvision_detector(name, n_classes, published, kw)
     else:
         body = _body(name, published, levels, width)
-        m = D.FasterRCNN(body, **kw, **_stats(body), **_box_parts(body, n_classes, anchors, pool, head))
+        m = D.FasterRCNN(body, **(_stats(body) | kw), **_box_parts(body, n_classes, anchors, pool, head))
     if weights is None or published: return m
     return load_weights(m, read_weights(weights), weights)
 
