@@ -8,7 +8,7 @@ __all__ = ['RoITap', 'tapped', 'valid_losses', 'DetectionLoss', 'check_detector'
            'detect_preds']
 
 # %% ../nbs/08_detect.ipynb #09404189
-import torch
+import numpy as np, torch
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from torch import nn, Tensor
@@ -78,7 +78,7 @@ def tapped(
 
 # %% ../nbs/08_detect.ipynb #109dc73d
 def valid_losses(
-    model,        # torchvision detector in eval mode, under `tapped`
+    model,        # torchvision detector in eval mode, under tapped
     tap:RoITap,   # after a forward pass of these images
     images:list,  # of tensors (3,H,W), 0..1
     targets:list, # of dicts with `boxes` and `labels`
@@ -115,7 +115,8 @@ def check_detector(
     "Refuse what has no regions that it classifies"
     m = get_model(model)
     if all(hasattr(m, k) for k in ('transform','backbone','rpn','roi_heads')) and hasattr(m.roi_heads, 'box_predictor'): return m
-    raise InputError(f"the {what} is a {type(m).__name__}, which has no `roi_heads` that classify regions: a Faster or Mask R-CNN of torchvision's is wanted")
+    raise InputError(f"the {what} is a {type(m).__name__}, which has no `roi_heads` that classify regions: a Faster or Mask R-CNN of "
+                     "torchvision's is wanted")
 
 # %% ../nbs/08_detect.ipynb #36a65c15
 def n_classes(
@@ -131,14 +132,17 @@ def check_targets(
     c:int,        # classes with the background
 ):
     "Refuse what a detector would learn nonsense from without a word"
-    if max(float(x.max()) for x in images)>2: raise InputError("the images have values above 2: pixels in 0..1 are wanted, so divide bytes by 255")
+    if max(float(x.max()) for x in images)>2:
+        raise InputError("the images have values above 2: pixels in 0..1 are wanted, so divide bytes by 255")
     for t in targets:
         b,l = t['boxes'],t['labels']
         if not b.isfinite().all(): raise InputError("a box is not finite")
         if b.ndim!=2 or b.shape[1]!=4: raise InputError(f"boxes must have shape (n,4), got {tuple(b.shape)}; (0,4) where an image has none")
-        if (b[:,2:]<=b[:,:2]).any(): raise InputError("a box ends where it begins or before: boxes are [x1, y1, x2, y2] in pixels, not [x, y, width, height]")
+        if (b[:,2:]<=b[:,:2]).any():
+            raise InputError("a box ends where it begins or before: boxes are [x1, y1, x2, y2] in pixels, not [x, y, width, height]")
         if len(l) and not 1<=l.min()<=l.max()<c:
-            raise InputError(f"a label is {int(l.min() if l.min()<1 else l.max())}: the detector has labels 1..{c-1}, and 0 is the background")
+            bad = int(l.min() if l.min()<1 else l.max())
+            raise InputError(f"a label is {bad}: the detector has labels 1..{c-1}, and 0 is the background")
 
 # %% ../nbs/08_detect.ipynb #47bcad22
 class DetectCallback(AroundForward):
@@ -150,7 +154,8 @@ class DetectCallback(AroundForward):
         "Is it a detector?"
         super().before_fit()
         check_detector(self.model)
-        if first(self.learn.cbs, risinstance(MixHandler)): raise InputError("MixUp and CutMix mix pictures, and cannot mix boxes: leave them out")
+        if first(self.learn.cbs, risinstance(MixHandler)):
+            raise InputError("MixUp and CutMix mix pictures, and cannot mix boxes: leave them out")
         self._unchecked = True
     def before_validate(self):
         "fastai joins tensors, and here are lists of boxes"
@@ -183,9 +188,9 @@ def _accumulator():
     "torchmetrics' accumulator, with COCO's own thresholds"
     try:
         from torchmetrics.detection import MeanAveragePrecision
-        steps = dict(iou_thresholds=torch.linspace(.5, .95, 10, dtype=torch.float64).tolist(), rec_thresholds=torch.linspace(0, 1, 101, dtype=torch.float64).tolist())
-        return MeanAveragePrecision(backend='faster_coco_eval', **steps)
-    except ModuleNotFoundError as e: raise InputError(f"AP needs two packages more: pip install pycocotools faster-coco-eval ({e})") from None
+        overlaps,recalls = (np.linspace(*o).tolist() for o in ((.5, .95, 10), (0, 1, 101)))
+        return MeanAveragePrecision(backend='faster_coco_eval', iou_thresholds=overlaps, rec_thresholds=recalls)
+    except ModuleNotFoundError as e: raise InputError(f"AP needs more packages: pip install pycocotools faster-coco-eval torchmetrics ({e})") from None
 
 # %% ../nbs/08_detect.ipynb #1e2b2a63
 class DetectionAP(Metric):
@@ -270,10 +275,10 @@ def _detections(model, xs):
 # %% ../nbs/08_detect.ipynb #c2a9986a
 @delegates(Learner.__init__)
 def detect_learner(
-    dls,          # of images and targets, such as those of `coco_dls`
+    dls,          # of images and targets, such as those of coco_dls
     model,        # torchvision detector with regions
     cbs=None,     # callbacks beside DetectCallback
-    metrics=None, # None: `ap_metrics`
+    metrics=None, # None: ap_metrics
     **kwargs,
 )->DetectLearner:
     "A `Learner` for a detector"

@@ -79,7 +79,7 @@ class DetectDistillCallback(DistillCallback):
     _labels = None
     def __init__(self,
         teacher,               # torchvision detector with regions, a `Learner` of one, or weights or a path, with `arch`
-        loss,                  # as for DistillCallback, of logits (N,C+1) and with labels (N,) where it has `needs_targ`; 0 is the background
+        loss,                  # as for DistillCallback, of logits (N,C+1) and, where it has `needs_targ`, labels (N,), background 0
         pixels:str='student',  # what the teacher sees: the 'student's resized pixels, or the images at its 'own' size
         only:str='all',        # regions: 'all', or 'foreground', those that the student's sampler calls an object
         ce_w:float=1.,         # weight of the detector's own four losses, >=0
@@ -90,7 +90,8 @@ class DetectDistillCallback(DistillCallback):
         weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
     ):
         pick(_pixels, pixels, 'pixels'); pick(('all','foreground'), only, 'regions')
-        if class_map is not None and class_map[0]!=0: raise InputError(f"class_map begins with {class_map[0]}: the background is 0 in every detector")
+        if class_map is not None and class_map[0]!=0:
+            raise InputError(f"class_map begins with {class_map[0]}: the background is 0 in every detector")
         store_attr('pixels,only')
         super().__init__(teacher, loss, ce_w, kd_w, warmup, class_map, arch=arch, speed=None, weights_only=weights_only)
 

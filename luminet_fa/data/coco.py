@@ -84,7 +84,8 @@ def _read(file):
     try: d = json.loads(file.read_bytes())
     except (UnicodeDecodeError, json.JSONDecodeError) as e: raise InputError(f"{file} is no JSON: {e}") from None
     for k in ('images','categories','annotations'):
-        if not isinstance(d, dict) or not isinstance(d.get(k), list): raise InputError(f"{file} has no list of {k}, which COCO's format has")
+        if isinstance(d, dict) and isinstance(d.get(k), list): continue
+        raise InputError(f"{file} has no list of {k}, which COCO's format has")
     if not d['images']: raise InputError(f"{file} lists no images")
     for k in ('images','categories'):
         twice = [i for i,n in Counter(o['id'] for o in d[k]).items() if n>1]
@@ -93,7 +94,7 @@ def _read(file):
 
 # %% ../../nbs/22a_data.coco.ipynb #cf86467e
 def _box(a, im, file):
-    "The box of annotation `a` as x1, y1, x2, y2, inside its image; None where it has no area"
+    "The box of annotation `a` as x1, y1, x2, y2; None where it has no area inside its image"
     where = f"{file}: the box of annotation {a.get('id')} in image {im['file_name']}"
     b = torch.tensor(a['bbox'], dtype=torch.float32)
     if b.shape!=(4,) or not b.isfinite().all(): raise InputError(f"{where} is {a['bbox']}: four numbers are wanted")
@@ -102,8 +103,8 @@ def _box(a, im, file):
     if x1<-2-.01*w or y1<-2-.01*h or x2>2+1.01*w or y2>2+1.01*h:
         raise InputError(f"{where} is {a['bbox']}, which leaves the image of {w}x{h}: COCO's format has [x, y, width, height] in pixels, "
                          "not two corners")
-    b = torch.tensor([max(x1, 0), max(y1, 0), min(x2, w), min(y2, h)])
-    return b if (b[2:]>b[:2]).all() else None
+    inside = min(x2, w)>max(x1, 0) and min(y2, h)>max(y1, 0)
+    return torch.tensor([x1, y1, x2, y2]) if inside else None
 
 # %% ../../nbs/22a_data.coco.ipynb #87b83c89
 class CocoData:
@@ -117,7 +118,8 @@ class CocoData:
         d,file,self.folder = _read(Path(file)),Path(file),Path(folder)
         names = {o['id']:o['name'] for o in d['categories']}
         self.ids = [None, *(sorted(names) if ids is None else ids)]
-        if lost := {*names}-{*self.ids}: raise InputError(f"{file} has categories that the training split lacks, such as {names[min(lost)]!r}")
+        if lost := {*names}-{*self.ids}:
+            raise InputError(f"{file} has categories that the training split lacks, such as {names[min(lost)]!r}")
         self.vocab = L('__background__', *(names.get(i, f'category {i}') for i in self.ids[1:]))
         self.images = sorted(d['images'], key=lambda o: o['id'])
         self.boxes = _boxes(d, self.images, {o:i for i,o in enumerate(self.ids)}, file)
@@ -142,7 +144,9 @@ def _boxes(d, images, labels, file):
         if a['category_id'] not in labels:
             raise InputError(f"{file}: annotation {a.get('id')} has category {a['category_id']}, which is not listed")
         b = _box(a, images_by_id[a['image_id']], file)
-        if b is not None: of[a['image_id']].append((b, labels[a['category_id']], a.get('area', float((b[2:]-b[:2]).prod())), a.get('iscrowd', 0)))
+        if b is None: continue
+        area = a.get('area', float((b[2:]-b[:2]).prod()))
+        of[a['image_id']].append((b, labels[a['category_id']], area, a.get('iscrowd', 0)))
     return [_columns(o) for o in of.values()]
 
 def _columns(rows):
@@ -160,7 +164,8 @@ def read(self:CocoData,
     o = self.images[i]
     im = read_image(self.folder/o['file_name'])[0]
     if im.size==(o['width'],o['height']): return TF.pil_to_tensor(im)
-    raise InputError(f"{self.folder/o['file_name']} has {im.width}x{im.height} pixels, and its annotations are for {o['width']}x{o['height']}")
+    raise InputError(f"{self.folder/o['file_name']} has {im.width}x{im.height} pixels, and its annotations are for "
+                     f"{o['width']}x{o['height']}")
 
 # %% ../../nbs/22a_data.coco.ipynb #3effe2d1
 @patch
@@ -171,7 +176,8 @@ def target(self:CocoData,
     t = self.boxes[i]
     if self.split_idx==0: t = {k:v[t['iscrowd']==0] for k,v in t.items()}
     o = self.images[i]
-    return dict(t, image_id=torch.tensor([o['id']]), boxes=tv_tensors.BoundingBoxes(t['boxes'], format='XYXY', canvas_size=(o['height'],o['width'])))
+    boxes = tv_tensors.BoundingBoxes(t['boxes'], format='XYXY', canvas_size=(o['height'],o['width']))
+    return dict(t, image_id=torch.tensor([o['id']]), boxes=boxes)
 
 # %% ../../nbs/22a_data.coco.ipynb #46ba6c8c
 @patch
@@ -271,7 +277,7 @@ def transform(self:CocoDL,
 )->tuple:     # image, float32 in 0..1, (3,H,W); target
     "One item as the network gets it"
     x = tv_tensors.Image(x)
-    if seed is None: return _finish(())(x, t)
+    if seed is None: return v2.ToDtype(torch.float32, scale=True)(x),t
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return _finish(self.tfms)(x, t)
@@ -284,7 +290,7 @@ class CocoDataLoaders(TensorDataLoaders):
 def test_dl(self:CocoDataLoaders,
     files,              # of images
     rm_type_tfms=None,  # for fastai's signature; ignored
-    with_labels=False,  # not possible: boxes are read from a folder by `coco_dls`
+    with_labels=False,  # not possible: boxes are read from a folder by coco_dls
     **kwargs,           # what to change in the validation loader: `bs`, ...
 )->CocoDL:              # complete, in order; the targets hold no boxes
     "A loader of images without boxes; their ids count from 0"

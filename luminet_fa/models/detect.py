@@ -61,14 +61,14 @@ _families = 'resnet','resnext','wide_resnet','mobilenet'
 def _refuse_one_stage(name):
     "RetinaNet and its like judge every place at once, so there are no regions that two networks could be asked about"
     if any(o in name.lower() for o in _one_stage):
-        raise InputError(f"{name} has no box head: it judges every place of an image at once, and LumiNet compares what two networks say of "
-                         "the same regions. Take a Faster R-CNN, such as fasterrcnn_mobilenet_v3_large_320_fpn or resnet18")
+        raise InputError(f"{name} has no box head: it judges every place of an image at once, and LumiNet compares what "
+                         "two networks say of the same regions. Take a Faster R-CNN, such as fasterrcnn_mobilenet_v3_large_320_fpn or resnet18")
 
 # %% ../../nbs/14_models.detect.ipynb #d4ba74af
 def detector(
     name:str,         # torchvision's name of a Faster R-CNN, of a ResNet or MobileNet for its body, or 'timm:' and a name of timm's
     n_classes:int,    # classes with the background, C+1, as `dls.c` counts them
-    weights=None,     # 'published' (downloaded): of the whole detector where the name is one, else of the body; or a file of the whole detector's
+    weights=None,     # 'published' (downloaded) of the detector called `name`, else of its body; or a file of a whole detector
     size:int=800,     # shorter side of the images inside the detector, pixels
     max_size:int=1333,# longer side, pixels, at most
     anchors=None,     # side of the anchors of each level, pixels: a number or a tuple for each; None: 32, 64, 128, 256, 512
