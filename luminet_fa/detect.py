@@ -190,7 +190,8 @@ def _accumulator():
         from torchmetrics.detection import MeanAveragePrecision
         overlaps,recalls = (np.linspace(*o).tolist() for o in ((.5, .95, 10), (0, 1, 101)))
         return MeanAveragePrecision(backend='faster_coco_eval', iou_thresholds=overlaps, rec_thresholds=recalls)
-    except ModuleNotFoundError as e: raise InputError(f"AP needs more packages: pip install pycocotools faster-coco-eval torchmetrics ({e})") from None
+    except ModuleNotFoundError as e:
+        raise InputError(f"AP needs more packages: pip install pycocotools faster-coco-eval torchmetrics ({e})") from None
 
 # %% ../nbs/08_detect.ipynb #1e2b2a63
 class DetectionAP(Metric):

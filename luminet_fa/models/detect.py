@@ -62,7 +62,8 @@ def _refuse_one_stage(name):
     "RetinaNet and its like judge every place at once, so there are no regions that two networks could be asked about"
     if any(o in name.lower() for o in _one_stage):
         raise InputError(f"{name} has no box head: it judges every place of an image at once, and LumiNet compares what "
-                         "two networks say of the same regions. Take a Faster R-CNN, such as fasterrcnn_mobilenet_v3_large_320_fpn or resnet18")
+                         "two networks say of the same regions. Take a Faster R-CNN, such as "
+                         "fasterrcnn_mobilenet_v3_large_320_fpn or resnet18")
 
 # %% ../../nbs/14_models.detect.ipynb #d4ba74af
 def detector(
