@@ -23,11 +23,15 @@ from .models.cifar import cifar_model, cifar_models
 from .models.imagenet import imagenet_model, input_map
 from .models.small import small_cnn, small_model
 from .models.all import make_model
+from .models.detect import detector
+from .detect import ap_metrics, detect_learner, detect_preds
+from .roi import DetectDistillCallback, LumiNetDetectCallback
 from .data.store import build_store
 from .data.tensor import as_images, hold_out, tensor_dls
 from .data.digits import digits_dls
 from .data.cifar import cifar_dls
 from .data.imagenet import imagenet_dls
+from .data.coco import coco_dls, shapes_folder
 from .data.sets import data_sets
 from .run.schedules import fit_schedule, opt_func
 from .run.recipes import Recipe, get_recipe, make_dls

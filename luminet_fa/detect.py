@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RoITap', 'tapped', 'valid_losses', 'DetectionLoss', 'check_detector', 'n_classes', 'check_targets', 'DetectCallback',
-           'DetectionAP', 'ap_metrics', 'draw_boxes', 'detector_splitter', 'DetectLearner', 'detect_learner',
+           'DetectionAP', 'ap_metrics', 'show_boxes', 'detector_splitter', 'DetectLearner', 'detect_learner',
            'detect_preds']
 
 # %% ../nbs/08_detect.ipynb #09404189
@@ -12,18 +12,19 @@ import numpy as np, torch
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from torch import nn, Tensor
-from torchvision.utils import draw_bounding_boxes
 from fastcore.basics import first, patch, risinstance
 from fastcore.foundation import L
 from fastcore.meta import delegates
 from fastai.callback.core import GatherPredsCallback
 from fastai.callback.mixup import MixHandler
 from fastai.learner import Learner, Metric
-from fastai.torch_core import get_model, params, to_detach, trainable_params
-from fastai.vision.core import show_images
+from fastai.torch_core import get_model, params, show_image, to_detach, trainable_params
+from fastai.vision.core import TensorBBox
+from fastai.vision.data import get_grid
 from .core import InputError, eval_mode, with_bar
 from .perception import autocast_off
 from .speed import AroundForward
+from .teacher import load_teacher
 
 # %% ../nbs/08_detect.ipynb #a10e904b
 @contextmanager
@@ -226,19 +227,20 @@ def ap_metrics()->list: # of three DetectionAP, which look at the boxes once
     return [ap, DetectionAP('map_50', 'AP50', ap), DetectionAP('map_75', 'AP75', ap)]
 
 # %% ../nbs/08_detect.ipynb #48dcc233
-def draw_boxes(
-    x:Tensor,        # image, 0..1, (3,H,W)
-    t:dict,          # `boxes` (n,4) as x1, y1, x2, y2, `labels` (n,), and `scores` (n,) where they are predictions
-    vocab=None,      # a name for each label; None: no names
-    least:float=.5,  # the lowest score that is drawn, in [0,1]
-    color='#e8590c', # of boxes and names
-)->Tensor:           # uint8, (3,k*H,k*W); small images are enlarged k times, so that names can be read
+def show_boxes(
+    x:Tensor,       # image, 0..1, (3,H,W)
+    t:dict,         # `boxes` (n,4) as x1, y1, x2, y2, `labels` (n,), and `scores` (n,) where they are predictions
+    vocab=None,     # a name for each label; None: no names
+    least:float=.5, # the lowest score that is drawn, in [0,1]
+    ctx=None,       # axes; None: new ones
+    title=None,     # above the image
+):                  # the axes
     "An image with its boxes"
     keep = t['scores']>=least if 'scores' in t else slice(None)
-    names = None if vocab is None else [vocab[l] for l in t['labels'][keep].tolist()]
-    k = max(1, 320//x.shape[2])
-    x = (x.cpu().clamp(0, 1)*255).byte().repeat_interleave(k, 1).repeat_interleave(k, 2)
-    return draw_bounding_boxes(x, t['boxes'][keep].cpu()*k, names, colors=color, width=max(1, x.shape[2]//150))
+    ctx = show_image(x.clamp(0, 1), ctx=ctx, title=title)
+    for b,l in zip(t['boxes'][keep].cpu(), t['labels'][keep].tolist()):
+        TensorBBox(b).show(ctx=ctx, text=None if vocab is None else vocab[l], text_size=9)
+    return ctx
 
 # %% ../nbs/08_detect.ipynb #ee2e29a4
 def detector_splitter(
@@ -257,17 +259,18 @@ class DetectLearner(Learner):
         dl=None,      # a loader in its place
         max_n=4,      # images to show
         shuffle=True, # draw them at random?
-        teacher=None, # a detector to show beside the student
+        teacher=None, # a detector to show beside the student, as load_teacher takes it
         least=.5,     # the lowest score that is drawn, in [0,1]
-        **kwargs,     # for `show_images`, such as `figsize`
+        **kwargs,     # for fastai's get_grid, such as `figsize`
     ):
         "Images with the boxes of the annotation, of this detector, and of a teacher"
         dl = (self.dls[ds_idx] if dl is None else dl).new(shuffle=shuffle, bs=max_n)
         xs,ts = dl.one_batch()
         rows = dict(annotated=ts, found=_detections(self.model, xs))
-        if teacher is not None: rows['the teacher found'] = _detections(get_model(teacher), xs)
-        ims = [draw_boxes(x, t, dl.vocab, least) for o in rows.values() for x,t in zip(xs, o)]
-        show_images(ims, nrows=len(rows), titles=[k for k in rows for _ in xs], **kwargs)
+        if teacher is not None: rows['the teacher found'] = _detections(load_teacher(teacher), xs)
+        axs = iter(get_grid(len(rows)*len(xs), nrows=len(rows), **kwargs))
+        for k,o in rows.items():
+            for x,t in zip(xs, o): show_boxes(x, t, dl.vocab, least, next(axs), k)
 
 def _detections(model, xs):
     "What a detector finds in images"

@@ -15,14 +15,14 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
-from fastai.vision.core import show_images
+from fastai.vision.data import get_grid
 from fastcore.basics import merge, patch, store_attr
 from fastcore.foundation import L
 from ..core import InputError, PathError
 from .imagenet import _ahead, _threads
 from .store import read_image
 from .tensor import SharedDL, TensorDataLoaders, _both
-from ..detect import draw_boxes
+from ..detect import show_boxes
 
 # %% ../../nbs/22a_data.coco.ipynb #5be91015
 _shapes = {3:'square', 7:'disc', 90:'triangle'}
@@ -334,8 +334,9 @@ def _hold_out(data, n):
 def show_batch(self:CocoDL,
     b=None,       # a batch; None: one of this loader
     max_n:int=6,  # images to show
-    **kwargs,     # for `show_images`, such as `nrows` and `figsize`
+    **kwargs,     # for fastai's get_grid, such as `nrows` and `figsize`
 ):
     "Images with their boxes and names"
     xs,ts = self.one_batch() if b is None else b
-    show_images([draw_boxes(x, t, self.vocab) for x,t in zip(xs[:max_n], ts)], **kwargs)
+    axs = get_grid(min(max_n, len(xs)), **kwargs)
+    for x,t,ax in zip(xs, ts, axs): show_boxes(x, t, self.vocab, ctx=ax)
