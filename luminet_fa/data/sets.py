@@ -28,7 +28,7 @@ from ..models.imagenet import imagenet_model, input_map
 from ..roi import DetectDistillCallback, LumiNetDetectCallback
 from ..teacher import Teacher, check_teacher, match_classes
 
-# %% ../../nbs/23_data.sets.ipynb #4c9c0802
+# %% ../../nbs/23_data.sets.ipynb #9b2a0830
 @dataclass(frozen=True)
 class Task:
     "What is done with a set of images, and how a network that does it is graded"
@@ -49,7 +49,7 @@ def _classifier(dls, model, top5=False, **kwargs):
 classify = Task(make_model, _classifier, distill_cbs, partial(check_teacher, progress=False), 'accuracy',
                 dict(ece=(ExpectedCalibrationError().name, 1, 4), top5=(top_k_accuracy.__name__, 100, 2)))
 
-# %% ../../nbs/23_data.sets.ipynb #3ebb5ee5
+# %% ../../nbs/23_data.sets.ipynb #54671a16
 def _detector_learner(dls, model, **kwargs):
     "A `Learner` for a detector; what AP needs is there before anything is trained"
     _accumulator()
@@ -68,7 +68,7 @@ def _as_student(found, class_map):
     new = {k:v[keep] for k,v in found.items()}
     return dict(new, labels=new['labels'].new_tensor([where[l] for l in new['labels'].tolist()]))
 
-# %% ../../nbs/23_data.sets.ipynb #322ef104
+# %% ../../nbs/23_data.sets.ipynb #c20996ab
 def grade_detector(
     teacher,         # a Teacher that is a detector; it is moved to the device of the images
     dl,              # loader of images and targets
@@ -91,7 +91,7 @@ def grade_detector(
 detect = Task(detector, _detector_learner, _detector_cbs, grade_detector, 'AP', dict(AP50=('AP50', 100, 2), AP75=('AP75', 100, 2)),
               counted=False, reported='')
 
-# %% ../../nbs/23_data.sets.ipynb #9787e6a5
+# %% ../../nbs/23_data.sets.ipynb #26ac7449
 augmentations = dict(flip=[v2.RandomHorizontalFlip()], color=[v2.RandomPhotometricDistort()], none=[])
 
 def _coco_dls(path, augment='flip', **kwargs):
@@ -109,7 +109,7 @@ def _shapes_dls(**kwargs):
     "Loaders of drawn shapes, always the same ones"
     return _coco_dls(Path(_shapes().name)/'shapes', **kwargs)
 
-# %% ../../nbs/23_data.sets.ipynb #996543c0
+# %% ../../nbs/23_data.sets.ipynb #d77209d9
 def _imagenet_teacher(name, dls):
     "The teacher that torchvision publishes under `name`, as a module, or timm under timm:NAME, as a Teacher"
     if not name.startswith('timm'): return imagenet_model(name, dls.c, weights='IMAGENET1K_V1')     # any size, and the statistics of ours
