@@ -175,7 +175,8 @@ def _accumulator():
         from torchmetrics.detection import MeanAveragePrecision
         steps = dict(iou_thresholds=torch.linspace(.5, .95, 10, dtype=torch.float64).tolist(), rec_thresholds=torch.linspace(0, 1, 101, dtype=torch.float64).tolist())
         return MeanAveragePrecision(backend='faster_coco_eval', **steps)
-    except ModuleNotFoundError as e: raise InputError(f"AP needs more packages: pip install 'luminet_fa[detect]' ({e})") from None
+    except ModuleNotFoundError as e: 
+        raise InputError(f"AP needs the packages of luminet_fa[detect]: pip install pycocotools faster-coco-eval ({e})") from None
 
 # %% ../nbs/08_detect.ipynb #1e2b2a63
 class DetectionAP(Metric):

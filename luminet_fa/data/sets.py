@@ -28,13 +28,13 @@ from ..models.imagenet import imagenet_model, input_map
 from ..roi import DetectDistillCallback, LumiNetDetectCallback
 from ..teacher import Teacher, check_teacher, match_classes
 
-# %% ../../nbs/23_data.sets.ipynb #9b2a0830
+# %% ../../nbs/23_data.sets.ipynb #479b3c6b
 @dataclass(frozen=True)
 class Task:
     "What is done with a set of images, and how a network that does it is graded"
     model:callable    # of a name, the number of classes and the recipe's settings of this network; gives the network
     learner:callable  # of `DataLoaders`, a network and what `Learner` takes; gives a `Learner` with its metrics
-    cbs:callable      # as `distill_cbs`
+    cbs:callable      # as distill_cbs
     grade:callable    # of a Teacher, a loader, and `expected` and `n` as check_teacher has them; gives a share of 1
     metric:str        # name of the metric that results are in
     others:dict       # column of a table -> name of another metric, its factor there, and its digits
@@ -49,7 +49,7 @@ def _classifier(dls, model, top5=False, **kwargs):
 classify = Task(make_model, _classifier, distill_cbs, partial(check_teacher, progress=False), 'accuracy',
                 dict(ece=(ExpectedCalibrationError().name, 1, 4), top5=(top_k_accuracy.__name__, 100, 2)))
 
-# %% ../../nbs/23_data.sets.ipynb #54671a16
+# %% ../../nbs/23_data.sets.ipynb #288890cc
 def _detector_learner(dls, model, **kwargs):
     "A `Learner` for a detector; what AP needs is there before anything is trained"
     _accumulator()
@@ -68,7 +68,7 @@ def _as_student(found, class_map):
     new = {k:v[keep] for k,v in found.items()}
     return dict(new, labels=new['labels'].new_tensor([where[l] for l in new['labels'].tolist()]))
 
-# %% ../../nbs/23_data.sets.ipynb #c20996ab
+# %% ../../nbs/23_data.sets.ipynb #f987056a
 def grade_detector(
     teacher,         # a Teacher that is a detector; it is moved to the device of the images
     dl,              # loader of images and targets
@@ -85,13 +85,14 @@ def grade_detector(
             ap.accumulate(SimpleNamespace(pred=found, yb=(y,)))
     if ap.value<max(.001, (expected or 0)-.02):
         should = f', and {100*expected:.1f} are claimed' if expected else ''
-        warnings.warn(f"the teacher's AP is {100*ap.value:.1f} points{should}: check the size of the images, the order of the classes and its weights")
+        warnings.warn(f"the teacher's AP is {100*ap.value:.1f} points{should}: "
+                      "check the size of the images, the order of the classes and its weights")
     return ap.value
 
 detect = Task(detector, _detector_learner, _detector_cbs, grade_detector, 'AP', dict(AP50=('AP50', 100, 2), AP75=('AP75', 100, 2)),
               counted=False, reported='')
 
-# %% ../../nbs/23_data.sets.ipynb #26ac7449
+# %% ../../nbs/23_data.sets.ipynb #cbda331e
 augmentations = dict(flip=[v2.RandomHorizontalFlip()], color=[v2.RandomPhotometricDistort()], none=[])
 
 def _coco_dls(path, augment='flip', **kwargs):
@@ -109,7 +110,7 @@ def _shapes_dls(**kwargs):
     "Loaders of drawn shapes, always the same ones"
     return _coco_dls(Path(_shapes().name)/'shapes', **kwargs)
 
-# %% ../../nbs/23_data.sets.ipynb #d77209d9
+# %% ../../nbs/23_data.sets.ipynb #00be1c7c
 def _imagenet_teacher(name, dls):
     "The teacher that torchvision publishes under `name`, as a module, or timm under timm:NAME, as a Teacher"
     if not name.startswith('timm'): return imagenet_model(name, dls.c, weights='IMAGENET1K_V1')     # any size, and the statistics of ours

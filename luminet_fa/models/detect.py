@@ -63,16 +63,16 @@ _families = 'resnet','resnext','wide_resnet','mobilenet'
 def _refuse_one_stage(name):
     "RetinaNet and its like judge every place at once, so there are no regions that two networks could be asked about"
     if any(o in name.lower() for o in _one_stage):
-        raise InputError(f"{name} has no box head: it judges every place of an image at once, and LumiNet compares what two networks say of "
-                         "the same regions. Take a Faster R-CNN, such as fasterrcnn_mobilenet_v3_large_320_fpn or resnet18")
+        raise InputError(f"{name} has no box head: it judges every place of an image at once, and LumiNet compares what two networks say "
+                         "of the same regions. Take a Faster R-CNN, such as fasterrcnn_mobilenet_v3_large_320_fpn or resnet18")
 
 # %% ../../nbs/14_models.detect.ipynb #d4ba74af
 def detector(
     name:str,         # torchvision's name of a Faster R-CNN, of a ResNet or MobileNet for its body, or 'timm:' and a name of timm's
     n_classes:int,    # classes with the background, C+1, as `dls.c` counts them
-    weights=None,     # 'published' (downloaded): of the whole detector where the name is one, else of the body; or a file of the whole detector's
-    body=None,        # of the body alone: 'published' (downloaded), or a file of the weights of its classification network, under its library's names
-    size:int=800,     # shorter side of the images inside the detector, pixels; several: one of them for each training image, the last one else
+    weights=None,     # 'published' (downloaded): of a whole detector where the name is one, else of the body; or a file of the whole one's
+    body=None,        # of the body alone: 'published' (downloaded), or a file of its classification network's, under its library's names
+    size:int=800,     # shorter side of the images in the detector, pixels; several: each training image has one of them, others the last
     max_size:int=1333,# longer side, pixels, at most
     anchors=None,     # side of the anchors of each level, pixels: a number or a tuple for each; None: 32, 64, 128, 256, 512
     pool:int=7,       # height and width that a region is pooled to
@@ -137,9 +137,9 @@ def _torchvision_detector(name, n_classes, weights, body, kw):
     if head.out_features!=n_classes: m.roi_heads.box_predictor = FastRCNNPredictor(head.in_features, n_classes)
     return m
 
-# %% ../../nbs/14_models.detect.ipynb #72753396
+# %% ../../nbs/14_models.detect.ipynb #cbddd002
 def body_name(
-    name:str, # as `detector` takes it
+    name:str, # as detector takes it
 )->str:       # as torchvision or timm call it
     "The classification network inside a detector"
     m = re.fullmatch(r'(?:faster|mask)rcnn_(\w+?)(_320)?_fpn(_v2)?', name)

@@ -114,8 +114,8 @@ def _show_result(res, recipe):
     "Print what a program has found; end with status 1 where something was lost or stopped"
     print(f'\n{res}\n\nfigure: {res.file}\nrows: {res.file.parent/"results.csv"}')
     said = ', '.join(f'{k} {v}' for k,v in _published(recipe).items())
-    which = ', '.join(filter(None, (f'{recipe.epochs} epochs', 'step decay', data_sets[recipe.data].task.reported, recipe.note*bool(recipe.mark))))
-    if said: print(f"published: {said} ({which})")
+    which = f'{recipe.epochs} epochs','step decay',data_sets[recipe.data].task.reported,recipe.mark and recipe.note
+    if said: print(f"published: {said} ({', '.join(filter(None, which))})")
     if res.problems: sys.exit('\n'.join(['not all went well:', *res.problems]))
 
 # %% ../../nbs/37_run.cli.ipynb #eeb5e415

@@ -145,7 +145,7 @@ def file(self:Job,
     "Where a run of this job keeps its file: the plain name, or one with an id where a run of other settings has that"
     return self._place(method, seed)[0].with_suffix(f'.{ext}')
 
-# %% ../../nbs/33_run.job.ipynb #ea60c973
+# %% ../../nbs/33_run.job.ipynb #8c43b196
 @patch
 def net(self:Job,
     base:Recipe,     # whose student is meant; the teacher is that of `of_teacher`
@@ -294,7 +294,7 @@ def _keep(self:Job, done, ckpt, data):
 _columns = ('date recipe method teacher student seed epochs schedule bs lr wd settings images top1 best_top1 best_epoch valid_loss '
             'teacher_top1 ece holdout seconds img_s dtype hardware processes torch fastai python luminet_fa '
             'commit command resumed top5 tested AP50 AP75 body').split()
-_not_told = {'arch','data','size','start_size','milestones','rise','augment','net', *_columns}    # settings that are not in the column `settings`
+_not_told = {'arch','data','size','start_size','milestones','rise','augment','net', *_columns}    # not in the column `settings`
 
 # %% ../../nbs/33_run.job.ipynb #d13ef172
 @patch

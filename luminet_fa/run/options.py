@@ -19,8 +19,8 @@ from ..speed import bf16_pays
 class RunOptions:
     "Where a run reads and writes, and how it computes"
     def __init__(self,
-        path:str=None,      # folder of the data, for ImageNet a store made by luminet_store, for COCO a folder in its format; digits need none
-        bodies:str=None,    # detectors: folder of the weights that bodies start from, NAME.safetensors (default: published ones, downloaded)
+        path:str=None,      # folder of the data; ImageNet: a store of luminet_store; coco: in COCO's format; digits and shapes need none
+        bodies:str=None,    # detectors: folder of weights that bodies start from, NAME.safetensors (default: published ones, downloaded)
         out:str='runs',     # folder for checkpoints, weights, table and figure
         ledger:str=None,    # folder of tracked tables that get the rows as well
         fresh:bool=False,   # start again: what the output folder holds of these runs is set aside

@@ -52,7 +52,7 @@ class Recipe:
     milestones:tuple = paper_milestones # shares of a run behind which 'paper' multiplies the rate by 0.1
     size:int = 0            # height and width of the images, pixels; 0: as they are
     start_size:int = 0      # of training images at the start of a one-cycle run, growing to `size`; 0: `size` throughout
-    net:dict = field(default_factory=dict)         # what else makes the student's network, such as `detector` takes it
+    net:dict = field(default_factory=dict)         # what else makes the student's network, as detector takes it
     teacher_net:dict = field(default_factory=dict) # what else makes the teacher's
     augment:str = ''        # of training photographs for detectors, one of `augmentations`; '': as usual for the data
     mark:str = ''           # stands behind its published figures, such as a † where nobody here has read them in their source
@@ -183,7 +183,7 @@ _imagenets = [
 _tiny = replace(_imagenets[0], name='imagenet/tiny', epochs=12, pretrain=15, bs=128, lr=.1, teacher_lr=.1, size=64, start_size=48,
                 published={}, source="ours: the first pair's settings", note='a few thousand images of 64 pixels; not a pair of the paper')
 
-# %% ../../nbs/30_run.recipes.ipynb #31a84e7a
+# %% ../../nbs/30_run.recipes.ipynb #aa4e3d74
 _for_boxes = dict(alone={}, kd=dict(T=1., ce_w=1., kd_w=1., warmup=0), luminet=dict(alpha=2., T=.7, ce_w=1., warmup=1/12),
                   dkd=dict(alpha=1., beta=.25, T=1., ce_w=1., warmup=0), lskd=dict(T=2., ce_w=1., kd_w=1., warmup=0),
                   dist=dict(beta=1., gamma=1., T=1., ce_w=1., warmup=0))
@@ -194,11 +194,11 @@ _unread = "†: figures from memory, the DKD paper's table on MS-COCO could not 
 
 def _coco(name, teacher, student, **kw):
     "A pair of detectors under the benchmark's solver"
-    usual = dict(mark='†', methods=_for_boxes, epochs=12, pretrain=12, bs=8, lr=.01, teacher_lr=.01, wd=1e-4, teacher_wd=1e-4, milestones=(2/3,8/9),
-                 rise=1000, net=_large, teacher_net=_large, luminet_by_rule=True, source=_by_rule, note=_unread)
+    usual = dict(mark='†', methods=_for_boxes, epochs=12, pretrain=12, bs=8, lr=.01, teacher_lr=.01, wd=1e-4, teacher_wd=1e-4,
+                 milestones=(2/3,8/9), rise=1000, net=_large, teacher_net=_large, luminet_by_rule=True, source=_by_rule, note=_unread)
     return Recipe(f'coco/{name}', 'coco', teacher, student, **(usual|kw))
 
-# %% ../../nbs/30_run.recipes.ipynb #1573db84
+# %% ../../nbs/30_run.recipes.ipynb #e8f524a4
 def _with(methods, **kw): return {m: s|kw if 'T' in s else s for m,s in methods.items()}
 
 _ours_alone = dict(mark='', luminet_by_rule=False)
@@ -219,7 +219,8 @@ _cocos = [
           methods=_with(_for_boxes, pixels='own'), net=dict(body='published', size=320, max_size=640), **_published),
     _coco('lite2-lite0', 'timm:tf_efficientnet_lite2', 'timm:tf_efficientnet_lite0', epochs=8, pretrain=12, lr=1e-3, teacher_lr=1e-3,
           wd=.01, teacher_wd=.01, opt='adamw', augment='color', net=dict(_small, width=64, head=128),
-          teacher_net=dict(_small, width=96, head=256), source="ours, from a prototype; LumiNet's weight was the best of three there", **_ours_alone,
+          teacher_net=dict(_small, width=96, head=256), **_ours_alone,
+          source="ours, from a prototype; LumiNet's weight was the best of three there",
           note='a few hundred photographs, minutes on a CPU; not a pair of the paper'),
     _coco('shapes', 'timm:test_resnet', 'timm:test_resnet', epochs=6, pretrain=10, lr=4e-3, teacher_lr=4e-3, opt='adamw', augment='none',
           net=dict(_toy, width=16, head=32), teacher_net=dict(_toy, width=32, head=64), seeds=(0,), source='ours; untuned', **_ours_alone,

@@ -233,7 +233,8 @@ def _verdict(self:Summary):
 # %% ../../nbs/34_run.report.ipynb #77558972
 _text = ['recipe','schedule','dtype','method','settings','date','hardware','commit','command']
 
-def _read(file): return pd.read_csv(io.StringIO(table_text(file).strip() or 'recipe'), dtype=dict.fromkeys([*_text,'body'], str), index_col=False)
+def _read(file):
+    return pd.read_csv(io.StringIO(table_text(file).strip() or 'recipe'), dtype=dict.fromkeys([*_text,'body'], str), index_col=False)
 
 def summarise(
     rows,          # rows of one recipe: dicts, a DataFrame, or the path of a CSV
