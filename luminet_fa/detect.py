@@ -201,7 +201,7 @@ class DetectionAP(Metric):
         learn, # `Learner` with a batch's detections in `pred` and its targets in `yb`
     ):
         "Count one batch"
-        if self.of is self: self._acc.update(*(to_detach(o) for o in (learn.pred, learn.yb[0])))
+        if self.of is self: self._acc.update(*(to_detach(o, gather=False) for o in (learn.pred, learn.yb[0])))
 
 # %% ../nbs/08_detect.ipynb #54c92078
 def ap_metrics()->list: # of three DetectionAP, which look at the boxes once
