@@ -15,12 +15,12 @@ from torchvision.transforms import v2
 from fastai.learner import Learner
 from fastai.metrics import accuracy, top_k_accuracy
 from ..callback import distill_cbs
-from ..core import InputError, eval_mode, pick, with_bar
+from ..core import eval_mode, pick, with_bar
 from .cifar import cifar_dls
 from .coco import coco_dls, shapes_folder
 from .digits import digits_dls
 from .imagenet import imagenet_dls
-from ..detect import DetectionAP, detect_learner, _accumulator
+from ..detect import DetectionAP, check_detector, detect_learner, _accumulator
 from ..metrics import ExpectedCalibrationError
 from ..models.all import make_model
 from ..models.detect import detector, published_detector
@@ -47,7 +47,7 @@ def _classifier(dls, model, top5=False, **kwargs):
     return Learner(dls, model, metrics=metrics, **kwargs)
 
 classification = Task(make_model, _classifier, distill_cbs, partial(check_teacher, progress=False), 'accuracy',
-                dict(ece=(ExpectedCalibrationError().name, 1, 4), top5=(top_k_accuracy.__name__, 100, 2)))
+                      dict(ece=(ExpectedCalibrationError().name, 1, 4), top5=(top_k_accuracy.__name__, 100, 2)))
 
 # %% ../../nbs/23_data.sets.ipynb #4a5cdaf7
 def _detector_learner(dls, model, **kwargs):
@@ -77,6 +77,7 @@ def grade_detector(
     n=None,          # for the signature of check_teacher; all images count
 )->float:            # AP in [0,1]
     "AP of a teacher, with a warning where it finds nothing, or less than it should"
+    check_detector(teacher.module, 'teacher')
     ap,cm = DetectionAP(),teacher.class_map
     ap.reset()
     ap._acc.sync_on_compute = False                                         # each process sees all images
@@ -91,7 +92,7 @@ def grade_detector(
     return ap.value
 
 detection = Task(detector, _detector_learner, _detector_cbs, grade_detector, 'AP', dict(AP50=('AP50', 100, 2), AP75=('AP75', 100, 2)),
-              counted=False, reported='')
+                 counted=False, reported='')
 
 # %% ../../nbs/23_data.sets.ipynb #022bb284
 augmentations = dict(flip=[v2.RandomHorizontalFlip()], color=[v2.RandomPhotometricDistort()], none=[])
@@ -137,7 +138,7 @@ class DataSet:
     tests:int=0            # images in its test set, where that is always used whole
     sample:int=None        # images that a given teacher is measured on; None: all
     published:callable=None# of a name and `DataLoaders`; gives the teacher that torchvision or timm publishes
-    task:Task=classification     # what is done with it
+    task:Task=classification # what is done with it
 
 _boxes = dict(measure='AP, points', bf16=False, task=detection, uncached='regions that differ in every step')
 
