@@ -7,6 +7,7 @@ __all__ = ['DistillCallback', 'LumiNetCallback', 'distill_cbs']
 
 # %% ../nbs/03_callback.ipynb #c7dd01e4
 import re, warnings
+from inspect import signature
 from contextlib import nullcontext
 import torch
 from torch import Tensor
@@ -381,13 +382,15 @@ def distill_cbs(
     teacher=None, # what the callback takes as a teacher; 'alone' needs none
     sync=False,   # LumiNet's statistics over all processes?
     speed='auto', # of a teacher that is asked live, see Teacher
+    kinds=None,   # the callback for any loss, and LumiNet's; None: DistillCallback and LumiNetCallback
     **settings,   # of the method: arguments of its loss and of the callback; `lr` is left out
 )->list:          # callbacks for a `Learner`; empty for 'alone'
     "The callbacks that make a `Learner` train by `method`"
     loss = pick(distill_methods, method, 'method').loss
     if loss is None: return []
     settings.pop('lr', None)
-    own = {} if isinstance(teacher, Teacher) else dict(speed=speed)
-    if method=='luminet': return [LumiNetCallback(teacher, sync=sync, **own, **settings)]
-    cb = {k:settings.pop(k) for k in ('ce_w','kd_w','warmup') if k in settings}
-    return [DistillCallback(teacher, loss(**settings), **own, **cb)]
+    plain,luminet = kinds or (DistillCallback,LumiNetCallback)
+    if not isinstance(teacher, Teacher): settings['speed'] = speed
+    if method=='luminet': return [luminet(teacher, sync=sync, **settings)]
+    cb = {k:settings.pop(k) for k in signature(plain).parameters if k in settings}
+    return [plain(teacher, loss(**settings), **cb)]

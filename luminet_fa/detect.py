@@ -192,7 +192,7 @@ def _accumulator():
         overlaps,recalls = (np.linspace(*o).tolist() for o in ((.5, .95, 10), (0, 1, 101)))
         return MeanAveragePrecision(backend='faster_coco_eval', iou_thresholds=overlaps, rec_thresholds=recalls)
     except ModuleNotFoundError as e:
-        raise InputError(f"AP needs more packages: pip install pycocotools faster-coco-eval torchmetrics ({e})") from None
+        raise InputError(f"AP needs the packages of luminet_fa[detect]: pip install pycocotools faster-coco-eval ({e})") from None
 
 # %% ../nbs/08_detect.ipynb #1e2b2a63
 class DetectionAP(Metric):
@@ -218,7 +218,7 @@ class DetectionAP(Metric):
         learn, # `Learner` with a batch's detections in `pred` and its targets in `yb`
     ):
         "Count one batch"
-        if self.of is self: self._acc.update(*(to_detach(o) for o in (learn.pred, learn.yb[0])))
+        if self.of is self: self._acc.update(*(to_detach(o, gather=False) for o in (learn.pred, learn.yb[0])))
 
 # %% ../nbs/08_detect.ipynb #54c92078
 def ap_metrics()->list: # of three DetectionAP, which look at the boxes once

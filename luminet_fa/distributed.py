@@ -119,7 +119,9 @@ class SharedTrainer(Callback):
         self.sync_bn,self.kwargs = sync_bn,kwargs
     def after_loss(self):
         "A part counts as much as it has images"
-        if self.training: self.learn.loss_grad = self.learn.loss_grad*(self.dl.world*find_bs(self.yb)/self.dl.last_n)
+        x = self.xb[0]
+        n = len(x) if isinstance(x, list) else find_bs(self.yb)             # detectors take a list of images
+        if self.training: self.learn.loss_grad = self.learn.loss_grad*(self.dl.world*n/self.dl.last_n)
     def before_validate(self):
         "One set of statistics, and the bare module"
         self._ddp,self.learn.model = self.learn.model,self.learn.model.module

@@ -103,7 +103,7 @@ def set_teacher(self:DetectDistillCallback,
     weights_only=True, # as for DetectDistillCallback
 )->DetectDistillCallback: # itself
     "Give the callback its teacher, or a new one"
-    t = Teacher(teacher, arch, weights_only=weights_only, speed=None)
+    t = teacher if isinstance(teacher, Teacher) else Teacher(teacher, arch, weights_only=weights_only, speed=None)
     self._teacher = Teacher(RoILogits(t.module, self.pixels), class_map=self.class_map, speed=None)
     self._teacher.vocab = t.vocab
     return self

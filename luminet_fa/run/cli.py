@@ -15,6 +15,7 @@ from fastcore.meta import delegates
 from fastcore.script import call_parse
 from ..core import InputError, error_text, one_line_errors
 from ..data.cifar import cifar_dls
+from ..data.sets import data_sets
 from ..losses import distill_methods
 from .checkpoint import OutOfTime
 from .experiment import run_recipe
@@ -42,18 +43,18 @@ def _words(o):
 # %% ../../nbs/37_run.cli.ipynb #be65b32f
 def _published(r):
     "What others reported for the recipe `r`, as columns"
-    own = {m.label:r.published[k] for k,m in distill_methods.items() if k in r.published}
+    own = {m.label:f'{r.published[k]}{r.mark}' if r.mark else r.published[k] for k,m in distill_methods.items() if k in r.published}
     return own | ({'other':max(r.other.values())} if r.other else {})
 
 def _show_list():
     "Print every recipe with what others reported"
     rows = [dict(recipe=r.name+'*'*r.luminet_by_rule, epochs=r.epochs, bs=r.bs, **_published(r)) for r in recipes.values()]
     print(pd.DataFrame(rows).fillna('').to_string(index=False))
-    print('\nteacher to LumiNet: top-1 in % as published, as many epochs as the recipe has, with step decay, '
-          'best epoch on the test set; blank: nobody published one')
+    print('\nteacher to LumiNet: as published, with as many epochs as the recipe has and step decay. Top-1 in %, '
+          'best epoch on the test set; for coco AP. Blank: nobody published one; †: nobody here has read it in its source')
     others = dict.fromkeys(k for r in recipes.values() for k in r.other)
     print('other: the best published logit method that is not here:', '; '.join(others))
-    print('*: nobody published LumiNet\'s settings for this pair; they are ours, by the rule of alpha/T')
+    print('*: nobody published LumiNet\'s settings for this pair; they are ours, by the rule of alpha/T, or for coco those of ImageNet')
 
 # %% ../../nbs/37_run.cli.ipynb #27ce5ba8
 def _read(o, number, what):
@@ -82,7 +83,7 @@ out_of_time = 75    # exit status, EX_TEMPFAIL of sysexits.h: not a fault, try a
 def _program(options):
     "The frame of a program: one line for what its user can mend, and no process group that outlives it, however it ends"
     goes_on = f"the same command{' without --fresh' if options.get('fresh') else ''} goes on from the last finished epoch"
-    named = (options.get(k) for k in ('path','teacher','check','weights','out','ledger','cache'))
+    named = (options.get(k) for k in ('path','bodies','teacher','check','weights','out','ledger','cache'))
     try:
         with one_line_errors(*named, interrupted=goes_on): yield
     except OutOfTime as e:
@@ -113,7 +114,8 @@ def _show_result(res, recipe):
     "Print what a program has found; end with status 1 where something was lost or stopped"
     print(f'\n{res}\n\nfigure: {res.file}\nrows: {res.file.parent/"results.csv"}')
     said = ', '.join(f'{k} {v}' for k,v in _published(recipe).items())
-    if said: print(f"published: {said} ({recipe.epochs} epochs, step decay, best epoch)")
+    which = f'{recipe.epochs} epochs','step decay',data_sets[recipe.data].task.reported,recipe.mark and recipe.note
+    if said: print(f"published: {said} ({', '.join(filter(None, which))})")
     if res.problems: sys.exit('\n'.join(['not all went well:', *res.problems]))
 
 # %% ../../nbs/37_run.cli.ipynb #eeb5e415

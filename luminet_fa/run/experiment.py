@@ -62,8 +62,10 @@ def run(self:Job,
 )->Summary:       # with the figure's place in `file`, and what was lost or stopped in `problems`
     "All of it: teacher, students, table, figure"
     plan,given = [(m,s) for s in self.recipe.seeds for m in self.methods],teacher is not None
-    if self.cache and not self.data.views:
-        raise InputError(f"{self.recipe.name} has crops without end, which cannot be cached by view: leave cache out")
+    if self.cache and self.data.uncached:
+        raise InputError(f"{self.recipe.name} has {self.data.uncached}, which cannot be cached by view: leave cache out")
+    if self.bodies and 'body' not in self.recipe.net:
+        raise InputError(f"the networks of {self.recipe.name} start from no body: leave bodies out")
     from_first(lambda: self.check_files(plan + [('teacher',0)]*(not given)))
     self.dls(0, self.methods[0])                        # data that cannot be had are told of first
     if given: self.use_teacher(teacher)

@@ -16,23 +16,20 @@ from fastcore.basics import patch, store_attr
 from fastcore.meta import delegates
 from fastai.learner import Learner, noop
 from fastai.callback.progress import ProgressCallback
-from fastai.metrics import accuracy, top_k_accuracy
 from fastai.torch_core import rank_distrib, set_seed
 from ..core import InputError, lock, own_device, told_memory
-from ..callback import distill_cbs
 from ..cache import ViewCache, fingerprint
 from ..data.sets import data_sets
 from ..distributed import from_first, processes, same_everywhere, share_dls, shared_ctx
 from ..losses import distill_methods
-from ..metrics import ExpectedCalibrationError
-from ..models.all import make_model
-from ..models.imagenet import imagenet_model, input_map
+from ..models.core import read_weights
+from ..models.detect import body_name
 from .checkpoint import Checkpoint, Deadline, check_room, find_run, own_place, run_bytes, set_aside
 from .ledger import append_row, hardware, keep, table_text, utc_now
 from .options import RunOptions, as_words, choose_dtype, command, _amp
 from .recipes import Recipe, make_dls
 from .schedules import GrowImages, fit_schedule, opt_func
-from ..teacher import Teacher, check_teacher
+from ..teacher import Teacher
 
 # %% ../../nbs/33_run.job.ipynb #edda2718
 class Job(RunOptions):
@@ -54,6 +51,7 @@ class Job(RunOptions):
         self.dtype,self._why = choose_dtype(self.dtype, self.device, self.data.bf16)
         self._deadline = Deadline(self.minutes)
         self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
+        self._body_id = lru_cache(lambda f: f if f=='published' else fingerprint(read_weights(f)))
         self._hashes,self.problems = {},[]                          # number of images -> hash of the data; what was lost or stopped
     def _say(self, *words):
         "Print a line, unless this run is silent or another process talks"
@@ -65,7 +63,7 @@ class RunTeacher:
     "A teacher, and what settings and rows say of it"
     ask:Teacher        # whom students ask
     id:str             # short hash of all that decides its answers
-    top1:float         # its accuracy, %
+    top1:float         # its result in the measure of the data set: accuracy in %, or AP
     given:bool=False   # did it come from outside?
 
 # %% ../../nbs/33_run.job.ipynb #a4123e95
@@ -77,6 +75,11 @@ def _problem(self:Job, text):
 
 # %% ../../nbs/33_run.job.ipynb #601fb60a
 def _has_teacher(method): return method not in distill_methods or distill_methods[method].loss is not None    # a subclass may have others
+
+@patch
+def _base(self:Job, method):
+    "The recipe whose student a method trains: the teacher's own, for 'teacher'"
+    return self.recipe.of_teacher() if method=='teacher' else self.recipe
 
 @patch
 def n_images(self:Job,
@@ -142,6 +145,17 @@ def file(self:Job,
     "Where a run of this job keeps its file: the plain name, or one with an id where a run of other settings has that"
     return self._place(method, seed)[0].with_suffix(f'.{ext}')
 
+# %% ../../nbs/33_run.job.ipynb #8c43b196
+@patch
+def net(self:Job,
+    base:Recipe,     # whose student is meant; the teacher is that of `of_teacher`
+    start:bool=True, # with what its body starts from?
+)->dict:             # arguments of the network beside its name and its classes
+    "What makes a network; its body's weights are of the folder `bodies` where one was named"
+    net = dict(base.net)
+    if self.bodies and 'body' in net: net['body'] = str(Path(self.bodies)/f'{body_name(base.student)}.safetensors')
+    return net if start else {k:v for k,v in net.items() if k!='body'}
+
 # %% ../../nbs/33_run.job.ipynb #e1953956
 @patch
 def settings(self:Job,
@@ -150,12 +164,16 @@ def settings(self:Job,
 )->dict:        # name -> number or text
     "All that decides the result of one run; JSON-able. `data` is a hash, once `dls` has loaded them"
     r,taught,n = self.recipe,_has_teacher(method),self.n_images(method)
-    base,own = (r.of_teacher(),{}) if method=='teacher' else (r,r.method(method))
+    base,own = self._base(method),{} if method=='teacher' else r.method(method)
     odd = dict(cache=1) if self.cache and taught else {}
     if r.optimiser!='sgd': odd['opt'] = r.optimiser
     if self.sync and method=='luminet': odd['sync'] = 1
     if r.size: odd.update(size=r.size, start_size=r.start_size)
     if r.schedule=='paper': odd['milestones'] = [*r.milestones]
+    if r.schedule=='paper' and r.rise: odd['rise'] = r.rise
+    if r.augment: odd['augment'] = r.augment
+    if base.net: odd['net'] = str(self.net(base, start=False))
+    if 'body' in base.net: odd['body'] = self._body_id(self.net(base)['body'])
     return dict(recipe=r.name, method=method, arch=base.student, seed=seed, epochs=base.epochs, bs=r.bs, schedule=r.schedule,
         lr=own.pop('lr', base.lr), wd=base.wd, holdout=self.holdout, images=n, dtype=self.dtype,
         teacher=self.teacher.id if taught and self.teacher else None, **own, **odd,
@@ -190,7 +208,7 @@ def method_cbs(self:Job,
     r = self.recipe
     grow = [GrowImages(r.start_size, r.size)] if r.start_size and r.schedule=='onecycle' else []
     settings = {} if method=='teacher' else r.method(method)
-    return grow+distill_cbs(method, self.asked(method, dls), self.sync, self.speed, **settings)
+    return grow+self.data.task.cbs(method, self.asked(method, dls), self.sync, self.speed, **settings)
 
 # %% ../../nbs/33_run.job.ipynb #7fdb6eff
 def _line(learn, log):
@@ -206,13 +224,11 @@ def learner(self:Job,
     seed:int,   # of weights and data
 )->Learner:
     "The `Learner` of one run, with the weights that `seed` gives"
-    s,dls = self.settings(method, seed),self.dls(seed, method)
+    s,dls,task = self.settings(method, seed),self.dls(seed, method),self.data.task
     set_seed(seed)
-    model = make_model(s['arch'], dls.c)
-    metrics = [accuracy, ExpectedCalibrationError()]
-    if self.data.top5 and dls.c>5: metrics.append(top_k_accuracy)
-    learn = Learner(dls, model, opt_func=opt_func(self.recipe.optimiser, s['wd']), wd_bn_bias=True, metrics=metrics,
-                    cbs=[*self.method_cbs(method, dls), *self.cbs])
+    model = task.model(s['arch'], dls.c, **self.net(self._base(method)))
+    learn = task.learner(dls, model, opt_func=opt_func(self.recipe.optimiser, s['wd']), wd_bn_bias=True,
+                         cbs=[*self.method_cbs(method, dls), *self.cbs])
     if self.verbose<2: learn.logger = noop
     elif not self.bars: learn.logger = partial(_line, learn)
     if not (self.bars and self.verbose): learn.remove_cb(ProgressCallback)
@@ -259,7 +275,7 @@ def _train(self:Job, method, seed, done, ckpt, state):
     learn = self.learner(method, seed)
     from_first(lambda: check_room(self.out, learn.model.state_dict(), 7 if self.recipe.optimiser=='adamw' else 5))
     with learn.added_cbs(cb), shared_ctx(learn), told_memory():
-        fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones)
+        fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones, rise=self.recipe.rise)
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
     weights = {k:v.cpu().contiguous() for k,v in learn.model.state_dict().items()}
     if not rank_distrib(): self._keep(done, ckpt, run_bytes(weights, **res))
@@ -277,9 +293,8 @@ def _keep(self:Job, done, ckpt, data):
 # %% ../../nbs/33_run.job.ipynb #14fdc62f
 _columns = ('date recipe method teacher student seed epochs schedule bs lr wd settings images top1 best_top1 best_epoch valid_loss '
             'teacher_top1 ece holdout seconds img_s dtype hardware processes torch fastai python luminet_fa '
-            'commit command resumed top5 tested').split()
-_not_told = {'arch','data','size','start_size','milestones', *_columns}    # settings that are no part of the column `settings`
-_ece = ExpectedCalibrationError().name
+            'commit command resumed top5 tested AP50 AP75 body').split()
+_not_told = {'arch','data','size','start_size','milestones','rise','augment','net', *_columns}    # not in the column `settings`
 
 # %% ../../nbs/33_run.job.ipynb #d13ef172
 @patch
@@ -287,20 +302,21 @@ def row(self:Job,
     s:dict,        # settings of the run
     cb:Checkpoint, # its callback
     learn:Learner, # its learner
-)->dict:           # column -> value; accuracies in %
+)->dict:           # column -> value; accuracies in %, AP in points
     "The table's row for the run with settings `s`"
-    accs,last,dl = [100*e['accuracy'] for e in cb.history],cb.history[-1],learn.dls.train
+    task,last,dl = self.data.task,cb.history[-1],learn.dls.train
+    accs = [100*e[task.metric] for e in cb.history]
     best,seen = max(accs),(len(dl)*dl.bs if dl.drop_last else dl.n)*s['epochs']
     student,top1 = ('',accs[-1]) if s['method']=='teacher' else (self.recipe.student,self.teacher and self.teacher.top1)
     row = s | dict(date=utc_now(), teacher=self.recipe.teacher, student=student, images=len(dl.dataset),
         tested=len(learn.dls.valid.dataset),
         settings=' '.join(as_words({k:v for k,v in s.items() if k not in _not_told})),
         top1=round(accs[-1], 2), best_top1=round(best, 2), best_epoch=1+accs.index(best), valid_loss=round(last['valid_loss'], 4),
-        teacher_top1=top1 and round(top1, 2), ece=round(last[_ece], 4), seconds=round(cb.total_s, 1), img_s=round(seen/cb.train_s),
+        teacher_top1=top1 and round(top1, 2), seconds=round(cb.total_s, 1), img_s=round(seen/cb.train_s),
         hardware=hardware(learn.dls.device), processes=processes()[1], torch=torch.__version__, fastai=fastai.__version__,
         python=platform.python_version(), luminet_fa=luminet_fa.__version__,
         commit=self.commit, command=command(self), resumed=' '.join(map(str, cb.resumed)))
-    if 'top_k_accuracy' in last: row['top5'] = round(100*last['top_k_accuracy'], 2)
+    row |= {c:round(k*last[m], n) for c,(m,k,n) in task.others.items() if m in last}
     return {k:row[k] for k in _columns if k in row}
 
 # %% ../../nbs/33_run.job.ipynb #dc6b54ac
@@ -319,7 +335,8 @@ def record(self:Job,
     if rank_distrib(): return
     for f in self.tables:
         if not append_row(f, row): self._problem('{} does not hold the row of {method}, seed {seed}'.format(f, **row))
-    self._say('{method:8} seed {seed}: {top1:.2f} % (best {best_top1:.2f} in epoch {best_epoch}), {seconds:.0f} s'.format(**row))
+    said = '{method:8} seed {seed}: {top1:.2f} {unit} (best {best_top1:.2f} in epoch {best_epoch}), {seconds:.0f} s'
+    self._say(said.format(unit=self.data.measure.rpartition(', ')[2], **row))
 
 # %% ../../nbs/33_run.job.ipynb #79c09987
 @patch
@@ -335,22 +352,21 @@ def check_files(self:Job,
 def _named(self:Job, name):
     "The teacher that torchvision or timm publishes under a name, as a module or a `Teacher`; other names as they are"
     if not self.data.published or not isinstance(name, str) or name.split(':')[0] not in ('published','timm'): return name
-    timm = name!='published'
-    if timm: self.recipe = replace(self.recipe, teacher=name)
-    m = imagenet_model(self.recipe.teacher, self.dls(0).c, weights='published' if timm else 'IMAGENET1K_V1')
-    return Teacher(m, teacher_tfm=input_map(m)) if timm else m    # torchvision's take any size, and the statistics of ours
+    if name!='published': self.recipe = replace(self.recipe, teacher=name)
+    return self.data.published(self.recipe.teacher, self.dls(0))
 
 # %% ../../nbs/33_run.job.ipynb #e6e5ed1e
 @patch
 def use_teacher(self:Job,
-    teacher=None, # what load_teacher takes; for ImageNet also 'published' (torchvision's) or 'timm:NAME'; None: train one with seed 0
+    teacher=None, # what load_teacher takes; also 'published' (torchvision's), for ImageNet 'timm:NAME'; None: train one with seed 0
 )->list:          # the run that trained it, if one did
     "Take or train the teacher, and measure it"
     dls,runs = self.dls(0),[] if teacher is not None else [self.fit('teacher', 0)]
     t = runs[0]['weights'] if runs else self._named(teacher)
-    if not isinstance(t, Teacher): t = Teacher(t, make_model(self.recipe.teacher, dls.c), weights_only=not self.trust, speed=self.speed)
+    task,own = self.data.task,self.recipe.of_teacher()
+    if not isinstance(t, Teacher):
+        t = Teacher(t, task.model(own.student, dls.c, **self.net(own, start=False)), weights_only=not self.trust, speed=self.speed)
     claim = None if runs or self.holdout else self.recipe.published.get('teacher')
-    top1 = 100*check_teacher(t, dls.valid.new(rank=0, world=1), expected=claim and claim/100, progress=False,
-                             n=None if runs else self.data.sample)
+    top1 = 100*task.grade(t, dls.valid.new(rank=0, world=1), expected=claim and claim/100, n=None if runs else self.data.sample)
     self.teacher = RunTeacher(t, _teacher_hash(t), top1, given=not runs)
     return runs

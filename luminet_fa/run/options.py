@@ -19,7 +19,8 @@ from ..speed import bf16_pays
 class RunOptions:
     "Where a run reads and writes, and how it computes"
     def __init__(self,
-        path:str=None,      # folder of the data, for ImageNet a store made by luminet_store; digits need none
+        path:str=None,      # folder of the data; ImageNet: a store of luminet_store; coco: in COCO's format; digits and shapes need none
+        bodies:str=None,    # detectors: folder of weights that bodies start from, NAME.safetensors (default: published ones, downloaded)
         out:str='runs',     # folder for checkpoints, weights, table and figure
         ledger:str=None,    # folder of tracked tables that get the rows as well
         fresh:bool=False,   # start again: what the output folder holds of these runs is set aside
@@ -80,7 +81,7 @@ def check_seeds(
         if not (isinstance(s, int) and 0<=s<2**32): raise InputError(f"a seed is a whole number from 0 to 2**32-1, got {s!r}")
 
 # %% ../../nbs/32_run.options.ipynb #1aa13bce
-_paths = dict(path='DIR', teacher='FILE', cache='FOLDER')
+_paths = dict(path='DIR', bodies='BODIES', teacher='FILE', cache='FOLDER')
 _silent = 'out','ledger','fresh','minutes','device','verbose','bars','channels_last','cbs'
 
 def as_words(

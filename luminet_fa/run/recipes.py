@@ -52,10 +52,15 @@ class Recipe:
     milestones:tuple = paper_milestones # shares of a run behind which 'paper' multiplies the rate by 0.1
     size:int = 0            # height and width of the images, pixels; 0: as they are
     start_size:int = 0      # of training images at the start of a one-cycle run, growing to `size`; 0: `size` throughout
+    net:dict = field(default_factory=dict)         # what else makes the student's network, as detector takes it
+    teacher_net:dict = field(default_factory=dict) # what else makes the teacher's
+    augment:str = ''        # of training photographs for detectors, one of `augmentations`; '': as usual for the data
+    mark:str = ''           # stands behind its published figures, such as a † where nobody here has read them in their source
+    rise:int = 0            # batches in which 'paper' raises the learning rate at first, see fit_schedule
     opt:str = 'sgd'         # of teacher and student under one cycle: 'sgd', 'nesterov' or 'adamw', see opt_func
     seeds:tuple = (0,1,2)   # one run of every method for each
     source:str = ''         # where the settings come from
-    published:dict = field(default_factory=dict) # method -> top-1 in % that others reported; what nobody reported is absent
+    published:dict = field(default_factory=dict) # method -> top-1 in %, or AP, that others reported; what nobody reported is absent
     ran_with:dict = field(default_factory=dict)  # method -> fields of Recipe that its published run had otherwise
     other:dict = field(default_factory=dict)     # the best published logit method that is not here -> its top-1 in %
     luminet_by_rule:bool = False # are LumiNet's settings ours, by the rule below, because nobody published any?
@@ -86,7 +91,7 @@ def method(self:Recipe,
 @patch
 def of_teacher(self:Recipe)->Recipe:
     "The recipe of the teacher's own run"
-    return replace(self, student=self.teacher, epochs=self.pretrain, lr=self.teacher_lr, wd=self.teacher_wd)
+    return replace(self, student=self.teacher, net=self.teacher_net, epochs=self.pretrain, lr=self.teacher_lr, wd=self.teacher_wd)
 
 @patch(as_prop=True)
 def optimiser(self:Recipe)->str: # as opt_func takes it
@@ -177,7 +182,51 @@ _imagenets = [
               note='the published LumiNet ran batches of 256 at 0.1, KD and DKD 512 at 0.2')]
 _tiny = replace(_imagenets[0], name='imagenet/tiny', epochs=12, pretrain=15, bs=128, lr=.1, teacher_lr=.1, size=64, start_size=48,
                 published={}, source="ours: the first pair's settings", note='a few thousand images of 64 pixels; not a pair of the paper')
-recipes = {r.name:r for r in [*_own, *_pairs, *_imagenets, _tiny]}
+
+# %% ../../nbs/30_run.recipes.ipynb #aa4e3d74
+_for_boxes = dict(alone={}, kd=dict(T=1., ce_w=1., kd_w=1., warmup=0), luminet=dict(alpha=2., T=.7, ce_w=1., warmup=1/12),
+                  dkd=dict(alpha=1., beta=.25, T=1., ce_w=1., warmup=0), lskd=dict(T=2., ce_w=1., kd_w=1., warmup=0),
+                  dist=dict(beta=1., gamma=1., T=1., ce_w=1., warmup=0))
+_large = dict(body='published', size=tuple(range(640, 801, 32)), max_size=1333)
+_by_rule = ("the benchmark's solver, and its DKD (mdistiller); LumiNet's alpha, T and warm-up are by rule, unpublished; "
+            "settings of KD, LSKD and DIST, and one cycle, are ours")
+_unread = "†: figures from memory, the DKD paper's table on MS-COCO could not be opened"
+
+def _coco(name, teacher, student, **kw):
+    "A pair of detectors under the benchmark's solver"
+    usual = dict(mark='†', methods=_for_boxes, epochs=12, pretrain=12, bs=8, lr=.01, teacher_lr=.01, wd=1e-4, teacher_wd=1e-4,
+                 milestones=(2/3,8/9), rise=1000, net=_large, teacher_net=_large, luminet_by_rule=True, source=_by_rule, note=_unread)
+    return Recipe(f'coco/{name}', 'coco', teacher, student, **(usual|kw))
+
+# %% ../../nbs/30_run.recipes.ipynb #e8f524a4
+def _with(methods, **kw): return {m: s|kw if 'T' in s else s for m,s in methods.items()}
+
+_ours_alone = dict(mark='', luminet_by_rule=False)
+_published = dict(_ours_alone, note='the teacher is to be had: --teacher published', published=dict(teacher=46.7, alone=22.8),
+    ran_with=dict(alone=dict(epochs=26, bs=16, lr=.02)),
+    source="torchvision's two detectors and the AP that it states for its own training of them; settings of the methods are ours")
+_small = dict(body='published', size=144, max_size=192, pool=5, rois=64, levels=(2,3,4), anchors=((16,24),(32,48),(64,96),(128,192)),
+              rpn_batch_size_per_image=128, rpn_pre_nms_top_n_train=400, rpn_pre_nms_top_n_test=400,
+              rpn_post_nms_top_n_train=200, rpn_post_nms_top_n_test=200)
+_toy = dict(size=64, max_size=64, anchors=(8,16,32), pool=5, rois=32, levels=(1,2))
+
+_cocos = [
+    _coco('resnet101-resnet18', 'resnet101', 'resnet18', note=f"{_unread}; LumiNet's pair is a guess",
+          published=dict(teacher=42.04, alone=33.26, kd=33.97, dkd=35.05, luminet=35.34)),
+    _coco('resnet101-resnet50', 'resnet101', 'resnet50', published=dict(teacher=42.04, alone=37.93, kd=38.35, dkd=39.25)),
+    _coco('resnet50-mobilenet_v2', 'resnet50', 'mobilenet_v2', published=dict(teacher=40.22, alone=29.47, kd=30.13, dkd=32.34)),
+    _coco('resnet50v2-mobilenetv3', 'fasterrcnn_resnet50_fpn_v2', 'fasterrcnn_mobilenet_v3_large_320_fpn',
+          methods=_with(_for_boxes, pixels='own'), net=dict(body='published', size=320, max_size=640), **_published),
+    _coco('lite2-lite0', 'timm:tf_efficientnet_lite2', 'timm:tf_efficientnet_lite0', epochs=8, pretrain=12, lr=1e-3, teacher_lr=1e-3,
+          wd=.01, teacher_wd=.01, opt='adamw', augment='color', net=dict(_small, width=64, head=128),
+          teacher_net=dict(_small, width=96, head=256), **_ours_alone,
+          source="ours, from a prototype; LumiNet's weight was the best of three there",
+          note='a few hundred photographs, minutes on a CPU; not a pair of the paper'),
+    _coco('shapes', 'timm:test_resnet', 'timm:test_resnet', epochs=6, pretrain=10, lr=4e-3, teacher_lr=4e-3, opt='adamw', augment='none',
+          net=dict(_toy, width=16, head=32), teacher_net=dict(_toy, width=32, head=64), seeds=(0,), source='ours; untuned', **_ours_alone,
+          note='drawn shapes, under a minute; compares nothing')]
+_cocos[-1] = replace(_cocos[-1], name='shapes', data='shapes')
+recipes = {r.name:r for r in [*_own, *_pairs, *_imagenets, _tiny, *_cocos]}
 
 # %% ../../nbs/30_run.recipes.ipynb #1fa53855
 def get_recipe(
@@ -192,7 +241,7 @@ def get_recipe(
 # %% ../../nbs/30_run.recipes.ipynb #17ec8ff1
 def make_dls(
     recipe:Recipe, # says which data and batch size
-    path=None,     # folder of the data, for ImageNet a store; digits are embedded
+    path=None,     # folder of the data, for ImageNet a store; digits and shapes are embedded
     seed:int=0,    # of order and augmentation
     device=None,   # where images live
     holdout:int=0, # images per class of the training set to validate on; 0: the test set
@@ -201,7 +250,7 @@ def make_dls(
     "The data of `recipe`"
     data = data_sets[recipe.data]
     if data.needs and path is None: raise InputError(data.needs)
-    where = {k:v for k,v in dict(path=None if data.embedded else path, size=recipe.size).items() if v}
+    where = {k:v for k,v in dict(path=None if data.embedded else path, size=recipe.size, augment=recipe.augment).items() if v}
     dls = data.loaders(bs=recipe.bs, device=device, seed=seed, holdout=holdout, drop_last=recipe.drop_last, **where)
     if not images: return dls
     ds = dls.train.dataset

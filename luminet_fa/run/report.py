@@ -74,7 +74,7 @@ def contrasts(
     return out
 
 # %% ../../nbs/34_run.report.ipynb #b61e573b
-_protocol = ['recipe','teacher','student','schedule','opt','epochs','bs','wd','images','dtype','holdout','processes','teacher_top1']
+_protocol = ['recipe','teacher','student','schedule','opt','epochs','bs','wd','images','dtype','holdout','processes','teacher_top1','body']
 _keys = [*_protocol,'method','lr','settings']
 _unsaid = dict(settings='', date='', processes=1, holdout=0)   # the earliest rows ran in one process, rows made by hand on the test set
 
@@ -131,6 +131,8 @@ def _same_work(settings):
     "Did runs of these settings do the same work? A cache is filled by the first of them"
     return not settings.str.contains('cache=').any()
 
+_further = dict(ece=('ECE','{:.3f}'), AP50=('AP50','{:.2f}'), AP75=('AP75','{:.2f}'))    # of the last epoch, where rows have them
+
 _figures = dict(n=('seed','size'), top1=('top1','mean'), sd=('top1','std'), best=('best_top1','mean'), best_sd=('best_top1','std'),
                 seconds=('seconds','mean'), times=('times','sum'))
 
@@ -139,7 +141,7 @@ class Summary:
     "Rows of one recipe with their table, their verdict and their figure"
     def __init__(self,
         rows,          # dicts or a DataFrame; of repeated runs the newest counts
-        histories=None,# (method, seed) -> list of dicts with 'accuracy' in [0,1], one per epoch
+        histories=None,# (method, seed) -> list of dicts with 'accuracy' in [0,1], for detectors 'AP', one per epoch
         stopped=(),    # (method, seed) of runs whose loss became NaN; rows without a finite `valid_loss` are such, too
     ):
         rows = newest(rows)
@@ -158,9 +160,10 @@ class Summary:
 # %% ../../nbs/34_run.report.ipynb #856a4d68
 @patch
 def table(self:Summary)->pd.DataFrame: # text, one row per method
-    "Mean ± standard deviation over seeds of each method, mean ECE; seconds where no cache made the runs unequal"
+    "Mean ± standard deviation over seeds of each method, mean ECE, or AP50 and AP75; seconds where no cache made the runs unequal"
     cols = _epochs(self.df, _unit(self.rows)) | {'seeds':self.df.n}
-    if 'ece' in self.rows: cols['ECE'] = self.rows.groupby('method', sort=False).ece.mean().map('{:.3f}'.format)
+    for c,(name,form) in _further.items():
+        if self.rows.get(c, pd.Series()).notna().any(): cols[name] = self.rows.groupby('method', sort=False)[c].mean().map(form.format)
     if _same_work(self.rows.settings): cols['s per run'] = self.df.seconds.round(1)
     if (more := self.df.times-self.df.n).any(): cols['repeated'] = more
     return pd.DataFrame(cols).rename(index=_label).rename_axis(None)
@@ -178,6 +181,10 @@ def _tested(rows):
     if 'tested' in rows and rows.tested.notna().any(): return int(rows.tested.max())
     return 0 if rows.holdout.any() else _data(rows.recipe.iloc[0]).tests
 
+def _counted(rows):
+    "As `_tested`, and 0 where results are no shares of the images, as AP is none"
+    return _tested(rows) if _data(rows.recipe.iloc[0]).task.counted else 0
+
 def _sided(c):
     "Of each difference in `c` on which side of zero its interval lies, as a word"
     cases = {'no shared seed':c.seeds==0, 'fewer than three seeds':c.low.isna(), 'ahead':c.low>0, 'behind':c.high<0}
@@ -186,8 +193,8 @@ def _sided(c):
 
 # %% ../../nbs/34_run.report.ipynb #b874a870
 def _least(rows):
-    "Half the width that an interval has at least: one image, or the rounding of the table"
-    return max(.01, 100/(_tested(rows) or 10_000))
+    "Half the width that an interval has at least: one image where images are counted, or the rounding of the table"
+    return max(.01, 100/(_counted(rows) or 10_000))
 
 def _sampling(rows, n):
     "Half the width of the 95 % interval that one accuracy has because it was measured on `n` images and no others"
@@ -208,7 +215,7 @@ def _verdict(self:Summary):
     s = _students(self.rows)
     names = [*s.method.unique()]
     if len(names)<2: return 'One method ran: there is nothing to compare.'
-    ours,n = _control(names),_tested(s)
+    ours,n = _control(names),_counted(s)
     c = contrasts(s, ours, least=_least(s)).rename(_label)
     known,side = c.dropna(),_sided(c)
     if known.empty:
@@ -226,7 +233,8 @@ def _verdict(self:Summary):
 # %% ../../nbs/34_run.report.ipynb #77558972
 _text = ['recipe','schedule','dtype','method','settings','date','hardware','commit','command']
 
-def _read(file): return pd.read_csv(io.StringIO(table_text(file).strip() or 'recipe'), dtype=dict.fromkeys(_text, str), index_col=False)
+def _read(file):
+    return pd.read_csv(io.StringIO(table_text(file).strip() or 'recipe'), dtype=dict.fromkeys([*_text,'body'], str), index_col=False)
 
 def summarise(
     rows,          # rows of one recipe: dicts, a DataFrame, or the path of a CSV
@@ -276,7 +284,8 @@ def _seeds(ax, g, width=12):
 @patch
 def _curves(self:Summary, ax, m):
     "Each seed of method `m` over the epochs, and their mean"
-    hs = pd.DataFrame({k:[100*e['accuracy'] for e in h] for k,h in self.histories.items() if k[0]==m})
+    metric = _data(self.rows.recipe.iloc[0]).task.metric
+    hs = pd.DataFrame({k:[100*e[metric] for e in h] for k,h in self.histories.items() if k[0]==m})
     if hs.empty: return
     ax.plot(hs.index+1, hs, color=_color(m), lw=.6, alpha=.4)
     ax.plot(hs.index+1, hs.mean(axis=1), color=_color(m), lw=2, label=_label(m))
@@ -333,14 +342,17 @@ def _run(r):
     if r['opt']!='sgd': out += ', {opt}'
     if r['processes']>1: out += ', {processes:g} processes'
     if not np.isnan(r['teacher_top1']): out += ', teacher {teacher_top1:.2f} {unit}'
+    if isinstance(r['body'], str): out += ', bodies from {body}'
     if r['holdout']: out += ', measured on {holdout:g} a class of train'
     return out.format_map(r)
 
 # %% ../../nbs/34_run.report.ipynb #c7545800
+_extra = dict(top5='top-5, %', AP50='AP50', AP75='AP75')    # columns that some data sets have, of the last epoch
+
 def _runs(rows, test=True):
     "Rows measured on the test set, or those that were not, comparison by comparison; of repeated runs the newest"
     rows = newest(rows)
-    rows = rows.assign(unit=_unit(rows), top5=rows.get('top5', np.nan))[(rows.holdout==0)==test]   # ImageNet's rows have top5
+    rows = rows.assign(unit=_unit(rows), **{c:rows.get(c, np.nan) for c in _extra})[(rows.holdout==0)==test]
     place = rows.method.map(_ordered({*rows.method}).index)
     order = np.lexsort((place, _comparisons(rows).ngroup(), pd.factorize(rows.recipe)[0]))
     return rows.assign(run=[*map(_run, rows.to_dict('records'))]).iloc[order]
@@ -348,7 +360,7 @@ def _runs(rows, test=True):
 # %% ../../nbs/34_run.report.ipynb #1558efcf
 def _means(rows):
     "Mean and spread over runs that differ in nothing but the seed"
-    more = dict(run=('run','first'), top5=('top5','mean'), hardware=('hardware', lambda o: ' / '.join(o.unique())))
+    more = dict(run=('run','first'), **{c:(c,'mean') for c in _extra}, hardware=('hardware', lambda o: ' / '.join(o.unique())))
     return rows.groupby(_keys, sort=False, dropna=False).agg(**_figures, **more).reset_index()
 
 # %% ../../nbs/34_run.report.ipynb #e980fc62
@@ -403,13 +415,16 @@ def compare_table(
     c = compare(rows, known)
     unit = _unit(c)
     cols = _epochs(c, unit)
-    if c.top5.notna().any(): cols['top-5, %'] = c.top5.map('{:.2f}'.format, na_action='ignore').fillna('')
+    for k,name in _extra.items():
+        if c[k].notna().any(): cols[name] = c[k].map('{:.2f}'.format, na_action='ignore').fillna('')
     cols['seeds'] = c.n
     timed = _comparisons(c).settings.transform(_same_work)
     if timed.any(): cols['s per run'] = c.seconds.map('{:,.0f}'.format).where(timed, '')
     cols['hardware'] = c.hardware
-    paper = c.published.map('{:.2f}'.format) + c.published_epochs.map(' ({:.0f} epochs)'.format)
-    cols[f'published (best epoch), {unit}'] = paper.where(c.published.notna(), '–')
+    mark = c.recipe.map(lambda k: known[k].mark if k in known else '')
+    paper = c.published.map('{:.2f}'.format) + mark + c.published_epochs.map(' ({:.0f} epochs)'.format)
+    which = _data(c.recipe.iloc[0]).task.reported
+    cols[f"published{which and f' ({which})'}, {unit}"] = paper.where(c.published.notna(), '–')
     best = [known[k].other if k in known and m=='luminet' else {} for k,m in zip(c.recipe, c.method)]
     if any(best): cols['best other logit method'] = ['; '.join(f'{v:.2f} ({k})' for k,v in o.items()) for o in best]
     return _grouped(c, **cols, note=c.note)

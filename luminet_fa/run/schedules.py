@@ -19,12 +19,13 @@ from ..core import InputError, pick
 
 # %% ../../nbs/28_run.schedules.ipynb #455c85ff
 def step_decay(
-    lr:float,         # learning rate at the start, >0
+    lr:float,         # learning rate at the start, or after the rise, >0
     milestones:tuple, # shares of the fit, in [0,1], from which on it is smaller; any order
     gamma:float=.1,   # factor at each milestone, >0
+    rise:float=0.,    # share of the fit over which the rate first rises in a line, from a thousandth of `lr`
 )->callable:          # function of the share that is done, in [0,1]; gives the learning rate
     "The learning rate in steps, for fastai's `ParamScheduler`"
-    def _lr(pct): return lr*gamma**sum(pct>=m-1e-9 for m in milestones)
+    def _lr(pct): return lr*gamma**sum(pct>=m-1e-9 for m in milestones)*(1 if pct>=rise-1e-9 else .001+.999*pct/rise)
     return _lr
 
 # %% ../../nbs/28_run.schedules.ipynb #c4d2811c
@@ -68,13 +69,16 @@ def fit_schedule(
     lr:float,      # highest learning rate, >0
     cbs=(),        # callbacks for this fit only
     milestones:tuple=paper_milestones, # shares of the fit behind which 'paper' lowers the rate
+    rise:int=0,    # batches in which 'paper' first raises the rate, at most an epoch; above 0 the milestones may lie inside an epoch
 )->None:
     "Fit `learn` by `schedule`, with momentum 0.9 throughout"
     pick(schedules, schedule, 'schedule')
     if not isinstance(epochs, int) or epochs<1: raise InputError(f"epochs must be at least 1 and whole, got {epochs!r}")
     if not 0<lr<inf: raise InputError(f"lr must be positive, got {lr}")
     if schedule=='onecycle': return learn.fit_one_cycle(epochs, lr, moms=(.9,.9,.9), cbs=cbs)
-    steps = ParamScheduler(dict(lr=step_decay(lr, epoch_milestones(epochs, milestones)), mom=SchedNo(.9,.9)))
+    n = len(learn.dls.train)
+    ms = milestones if rise else epoch_milestones(epochs, milestones)
+    steps = ParamScheduler(dict(lr=step_decay(lr, ms, rise=min(rise, n)/(n*epochs)), mom=SchedNo(.9,.9)))
     learn.fit(epochs, lr, cbs=[steps, *L(cbs)])
 
 # %% ../../nbs/28_run.schedules.ipynb #7122da9d
