@@ -43,7 +43,7 @@ def _words(o):
 # %% ../../nbs/37_run.cli.ipynb #be65b32f
 def _published(r):
     "What others reported for the recipe `r`, as columns"
-    own = {m.label:f'{r.published[k]}{r.mark}' if r.mark else r.published[k] for k,m in distill_methods.items() if k in r.published}
+    own = {m.label:r.published[k] for k,m in distill_methods.items() if k in r.published}
     return own | ({'other':max(r.other.values())} if r.other else {})
 
 def _show_list():
@@ -51,7 +51,7 @@ def _show_list():
     rows = [dict(recipe=r.name+'*'*r.luminet_by_rule, epochs=r.epochs, bs=r.bs, **_published(r)) for r in recipes.values()]
     print(pd.DataFrame(rows).fillna('').to_string(index=False))
     print('\nteacher to LumiNet: as published, with as many epochs as the recipe has and step decay. Top-1 in %, '
-          'best epoch on the test set; for coco AP. Blank: nobody published one; †: nobody here has read it in its source')
+          'best epoch on the test set; for coco AP. Blank: nobody published one, or nobody here could read it')
     others = dict.fromkeys(k for r in recipes.values() for k in r.other)
     print('other: the best published logit method that is not here:', '; '.join(others))
     print('*: nobody published LumiNet\'s settings for this pair; they are ours, by the rule of alpha/T, or for coco those of ImageNet')
@@ -114,7 +114,7 @@ def _show_result(res, recipe):
     "Print what a program has found; end with status 1 where something was lost or stopped"
     print(f'\n{res}\n\nfigure: {res.file}\nrows: {res.file.parent/"results.csv"}')
     said = ', '.join(f'{k} {v}' for k,v in _published(recipe).items())
-    which = f'{recipe.epochs} epochs','step decay',data_sets[recipe.data].task.reported,recipe.mark and recipe.note
+    which = f'{recipe.epochs} epochs','step decay',data_sets[recipe.data].task.reported
     if said: print(f"published: {said} ({', '.join(filter(None, which))})")
     if res.problems: sys.exit('\n'.join(['not all went well:', *res.problems]))
 

@@ -55,7 +55,6 @@ class Recipe:
     net:dict = field(default_factory=dict)         # what else makes the student's network, as detector takes it
     teacher_net:dict = field(default_factory=dict) # what else makes the teacher's
     augment:str = ''        # of training photographs for detectors, one of `augmentations`; '': as usual for the data
-    mark:str = ''           # stands behind its published figures, such as a † where nobody here has read them in their source
     rise:int = 0            # batches in which 'paper' raises the learning rate at first, see fit_schedule
     opt:str = 'sgd'         # of teacher and student under one cycle: 'sgd', 'nesterov' or 'adamw', see opt_func
     seeds:tuple = (0,1,2)   # one run of every method for each
@@ -190,18 +189,18 @@ _for_boxes = dict(alone={}, kd=dict(T=1., ce_w=1., kd_w=1., warmup=0), luminet=d
 _large = dict(body='published', size=tuple(range(640, 801, 32)), max_size=1333)
 _by_rule = ("the benchmark's solver, and its DKD (mdistiller); LumiNet's alpha, T and warm-up are by rule, unpublished; "
             "settings of KD, LSKD and DIST, and one cycle, are ours")
-_unread = "†: figures from memory, the DKD paper's table on MS-COCO could not be opened"
+_unread = "published figures: the MS-COCO tables of the DKD and LumiNet papers, which could not be opened here"
 
 def _coco(name, teacher, student, **kw):
     "A pair of detectors under the benchmark's solver"
-    usual = dict(mark='†', methods=_for_boxes, epochs=12, pretrain=12, bs=8, lr=.01, teacher_lr=.01, wd=1e-4, teacher_wd=1e-4,
+    usual = dict(methods=_for_boxes, epochs=12, pretrain=12, bs=8, lr=.01, teacher_lr=.01, wd=1e-4, teacher_wd=1e-4,
                  milestones=(2/3,8/9), rise=1000, net=_large, teacher_net=_large, luminet_by_rule=True, source=_by_rule, note=_unread)
     return Recipe(f'coco/{name}', 'coco', teacher, student, **(usual|kw))
 
 # %% ../../nbs/30_run.recipes.ipynb #e8f524a4
 def _with(methods, **kw): return {m: s|kw if 'T' in s else s for m,s in methods.items()}
 
-_ours_alone = dict(mark='', luminet_by_rule=False)
+_ours_alone = dict(luminet_by_rule=False)
 _published = dict(_ours_alone, note='the teacher is to be had: --teacher published', published=dict(teacher=46.7, alone=22.8),
     ran_with=dict(alone=dict(epochs=26, bs=16, lr=.02)),
     source="torchvision's two detectors and the AP that it states for its own training of them; settings of the methods are ours")
@@ -211,13 +210,12 @@ _small = dict(body='published', size=144, max_size=192, pool=5, rois=64, levels=
 _toy = dict(size=64, max_size=64, anchors=(8,16,32), pool=5, rois=32, levels=(1,2))
 
 _cocos = [
-    _coco('resnet101-resnet18', 'resnet101', 'resnet18', note=f"{_unread}; LumiNet's pair is a guess",
-          published=dict(teacher=42.04, alone=33.26, kd=33.97, dkd=35.05, luminet=35.34)),
-    _coco('resnet101-resnet50', 'resnet101', 'resnet50', published=dict(teacher=42.04, alone=37.93, kd=38.35, dkd=39.25)),
-    _coco('resnet50-mobilenet_v2', 'resnet50', 'mobilenet_v2', published=dict(teacher=40.22, alone=29.47, kd=30.13, dkd=32.34)),
+    _coco('resnet101-resnet18', 'resnet101', 'resnet18'),
+    _coco('resnet101-resnet50', 'resnet101', 'resnet50'),
+    _coco('resnet50-mobilenet_v2', 'resnet50', 'mobilenet_v2'),
     _coco('resnet50v2-mobilenetv3', 'fasterrcnn_resnet50_fpn_v2', 'fasterrcnn_mobilenet_v3_large_320_fpn',
           methods=_with(_for_boxes, pixels='own'), net=dict(body='published', size=320, max_size=640), **_published),
-    _coco('lite2-lite0', 'timm:tf_efficientnet_lite2', 'timm:tf_efficientnet_lite0', epochs=8, pretrain=12, lr=1e-3, teacher_lr=1e-3,
+    _coco('lite2-lite0', 'timm:tf_efficientnet_lite2', 'timm:tf_efficientnet_lite0', epochs=8, pretrain=15, lr=1e-3, teacher_lr=1e-3,
           wd=.01, teacher_wd=.01, opt='adamw', augment='color', net=dict(_small, width=64, head=128),
           teacher_net=dict(_small, width=96, head=256), **_ours_alone,
           source="ours, from a prototype; LumiNet's weight was the best of three there",

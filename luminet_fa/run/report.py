@@ -396,7 +396,8 @@ def compare(
         recipe = known.get(r.recipe)
         if not recipe or r.method not in recipe.published: return np.nan, np.nan, ''
         diff = _differs(r, recipe)
-        return recipe.published[r.method], recipe.epochs, f'not a reproduction: {diff}' if diff else _same
+        epochs = recipe.ran_with.get(r.method, {}).get('epochs', recipe.epochs)
+        return recipe.published[r.method], epochs, f'not a reproduction: {diff}' if diff else _same
     return df.join(pd.DataFrame(map(published, df.itertuples()), columns=['published','published_epochs','note']))
 
 # %% ../../nbs/34_run.report.ipynb #ac3e01d4
@@ -421,8 +422,7 @@ def compare_table(
     timed = _comparisons(c).settings.transform(_same_work)
     if timed.any(): cols['s per run'] = c.seconds.map('{:,.0f}'.format).where(timed, '')
     cols['hardware'] = c.hardware
-    mark = c.recipe.map(lambda k: known[k].mark if k in known else '')
-    paper = c.published.map('{:.2f}'.format) + mark + c.published_epochs.map(' ({:.0f} epochs)'.format)
+    paper = c.published.map('{:.2f}'.format) + c.published_epochs.map(' ({:.0f} epochs)'.format)
     which = _data(c.recipe.iloc[0]).task.reported
     cols[f"published{which and f' ({which})'}, {unit}"] = paper.where(c.published.notna(), '–')
     best = [known[k].other if k in known and m=='luminet' else {} for k,m in zip(c.recipe, c.method)]
