@@ -18,7 +18,7 @@ from fastcore.meta import delegates
 from fastai.callback.core import GatherPredsCallback
 from fastai.callback.mixup import MixHandler
 from fastai.learner import Learner, Metric
-from fastai.torch_core import get_model, params, show_image, to_detach, trainable_params
+from fastai.torch_core import get_model, one_param, params, show_image, to_detach, trainable_params
 from fastai.vision.core import TensorBBox
 from fastai.vision.data import get_grid
 from .core import InputError, eval_mode, with_bar
@@ -273,8 +273,9 @@ class DetectLearner(Learner):
             for x,t in zip(xs, o): show_boxes(x, t, dl.vocab, least, next(axs), k)
 
 def _detections(model, xs):
-    "What a detector finds in images"
-    with eval_mode(model) as m, torch.no_grad(): return m(xs)
+    "What a detector finds in images, wherever these are"
+    d = one_param(model).device
+    with eval_mode(model) as m: return m([x.to(d) for x in xs])
 
 # %% ../nbs/08_detect.ipynb #c2a9986a
 @delegates(Learner.__init__)
