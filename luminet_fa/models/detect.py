@@ -9,7 +9,6 @@ __all__ = ['TimmBody', 'detector', 'body_name', 'published_detector']
 import re, torch, torchvision
 from collections import OrderedDict
 from contextlib import contextmanager
-from pathlib import Path
 from torch import nn, Tensor
 from torchvision.models import detection as D
 from torchvision.models.detection.backbone_utils import mobilenet_backbone, resnet_fpn_backbone
