@@ -1,7 +1,7 @@
 """What a step of distillation costs, and each piece of it: everything side by side in one process, alternating, warmed up, medians.
 
     python bench/run.py                          # everything but ImageNet's parts; on two cores about half an hour
-    python bench/run.py loss loop                # some of: peak loss teacher step loop loader cache memory imagenet_loader imagenet_step
+    python bench/run.py loss loop                # some of: peak loss teacher step loop loader cache memory detect imagenet_loader imagenet_step
     python bench/run.py --save                   # and append the rows to bench/results/*.csv
     python bench/run.py step --pairs resnet32x4-resnet8x4 --bs 64 --n 9
     python bench/run.py --quick                  # the smallest of everything: does it run?
@@ -20,7 +20,7 @@ from common import machine_info
 from luminet_fa.run.ledger import append_row
 
 PAIRS = ['resnet32x4-resnet8x4', 'resnet32-resnet8', 'resnet34-resnet18']
-USUAL = 'peak loss teacher step loop loader cache memory'.split()
+USUAL = 'peak loss teacher step loop loader cache memory detect'.split()
 PARTS = [*USUAL, 'imagenet_loader', 'imagenet_step']
 
 def options():
