@@ -96,11 +96,6 @@ def targets(self:DistillCallback)->tuple: # of tensors
     "What a loss with `needs_targ` gets beside the logits"
     return self.yb
 
-@patch(as_prop=True)
-def samples(self:DistillCallback)->int: # >=0
-    "How many samples this batch counts as in the epoch's means"
-    return len(self.pred)
-
 # %% ../nbs/03_callback.ipynb #fa0ff016
 @patch(as_prop=True)
 def ramp(self:DistillCallback)->float: # in [0,1]
@@ -325,7 +320,7 @@ def _check_term(self:DistillCallback, kd, z_s):
 def _add(self:DistillCallback, k, v):
     "Count `v` into this epoch's mean of `k`"
     tot,n = self._sums.get(k, (0.,0))
-    bs = self.samples
+    bs = len(self.xb[0])
     self._sums[k] = tot+v.detach().float()*bs,n+bs
 
 # %% ../nbs/03_callback.ipynb #ac5820b8

@@ -52,15 +52,19 @@ class RoITap:
     logits = None   # of the box head, (N,C+1), for all regions of the batch
 
     def transform(self, f, images, targets=None):
+        "Keep the resized images"
         self.images,targets = f(images, targets)
         return self.images,targets
     def heads(self, f, features, *args):
+        "Keep the features"
         self.features = features
         return _float32(f, features, *args)
     def select(self, f, proposals, targets):
+        "Keep the regions to learn from, and their labels"
         out = self.boxes,_,self.labels,_ = f(proposals, targets)
         return out
     def predict(self, f, x):
+        "Keep the logits"
         out = self.logits,_ = f(x)
         return out
 
@@ -169,7 +173,9 @@ class DetectCallback(AroundForward):
     def after_loss(self):
         "In validation, what the metrics want"
         if not self.training: self.learn.pred,self.tap = self.detections,None
-    def after_batch(self): self.tap = self.detections = None
+    def after_batch(self):
+        "Let go of the batch"
+        self.tap = self.detections = None
 
 # %% ../nbs/08_detect.ipynb #f6cdf5da
 @patch
@@ -203,14 +209,17 @@ class DetectionAP(Metric):
         of=None,        # another DetectionAP whose boxes are looked at; None: its own
     ):
         self.key,self._name,self.of = key,name,of or self
+        self.reset()                                       # what AP needs is there before anything is trained
     def __getstate__(self): return {k:v for k,v in vars(self).items() if k not in ('_acc','_found')}   # no boxes in an export
     @property
-    def name(self): return self._name
+    def name(self):
+        "Of the column"
+        return self._name
     @property
     def value(self):
+        "The average precision of what was counted, in [0,1]; 0 where there is nothing to find"
         if self.of._found is None: self.of._found = self.of._acc.compute()
-        v = float(self.of._found[self.key])
-        return max(v, 0.)                                  # torchmetrics says -1 where there is nothing to find
+        return max(float(self.of._found[self.key]), 0.)    # torchmetrics says -1
     def reset(self):
         "Start again"
         if self.of is self: self._acc,self._found = _accumulator(),None
@@ -237,7 +246,7 @@ def show_boxes(
 ):                  # the axes
     "An image with its boxes"
     keep = t['scores']>=least if 'scores' in t else slice(None)
-    ctx = show_image(x.clamp(0, 1), ctx=ctx, title=title)
+    ctx = show_image(x.clamp(0, 1), ctx=ctx, title=title, interpolation='nearest')
     for b,l in zip(t['boxes'][keep].cpu(), t['labels'][keep].tolist()):
         TensorBBox(b).show(ctx=ctx, text=None if vocab is None else vocab[l], text_size=9)
     return ctx

@@ -14,7 +14,7 @@ from fastcore.basics import ifnone, patch
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.learner import Learner, Metric, noop
-from fastai.torch_core import find_bs, get_model, num_distrib, rank_distrib, to_detach
+from fastai.torch_core import get_model, num_distrib, rank_distrib, to_detach
 from torch.nn.parallel import DistributedDataParallel
 from .core import InputError
 
@@ -119,9 +119,7 @@ class SharedTrainer(Callback):
         self.sync_bn,self.kwargs = sync_bn,kwargs
     def after_loss(self):
         "A part counts as much as it has images"
-        x = self.xb[0]
-        n = len(x) if isinstance(x, list) else find_bs(self.yb)             # detectors take a list of images
-        if self.training: self.learn.loss_grad = self.learn.loss_grad*(self.dl.world*n/self.dl.last_n)
+        if self.training: self.learn.loss_grad = self.learn.loss_grad*(self.dl.world*len(self.xb[0])/self.dl.last_n)
     def before_validate(self):
         "One set of statistics, and the bare module"
         self._ddp,self.learn.model = self.learn.model,self.learn.model.module

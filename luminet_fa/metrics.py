@@ -90,7 +90,6 @@ def _edges(n_bins):
     if not n_bins>=1: raise InputError(f"n_bins must be at least 1, got {n_bins}")
     return torch.linspace(0, 1, n_bins+1)
 
-
 # %% ../nbs/04_metrics.ipynb #ec291394
 def reliability_bins(
     preds:Tensor,      # probabilities (as `get_preds` gives them) or logits, (B,C,...)

@@ -122,7 +122,7 @@ def _warn_seen(teacher, student, dl, n_inp):
     try: (a,n,_),(b,m,_) = (_right(teacher, o, n_inp) for o in (dl, student.dls.valid))
     except (InputError, IndexError): return                      # no labels, so nobody can know
     a,b = a/n,b/m
-    if a>b+max(.02, 3*(b*(1-b)/min(n, m))**.5):                  # or three standard errors
+    if a>b+max(.02, 3*(b*(1-b)*(1/n+1/m))**.5):                  # three standard errors of the difference
         warnings.warn(f"the teacher knows {a:.1%} of these images and {b:.1%} of the validation images: it has seen them and is "
                       "surer of them, so pass images that it has not seen; they need no labels")
 

@@ -15,7 +15,7 @@ from .core import InputError, pick
 from .detect import check_detector
 from .losses import LumiNetLoss
 from .perception import autocast_off
-from .teacher import Teacher
+from .teacher import Teacher, as_teacher
 
 # %% ../nbs/09_roi.ipynb #37d4fc2f
 _pixels = 'student','own'
@@ -78,7 +78,7 @@ class DetectDistillCallback(DistillCallback):
     _stateattrs = *DistillCallback._stateattrs,'_labels'
     _labels = None
     def __init__(self,
-        teacher,               # torchvision detector with regions, a `Learner` of one, or weights or a path, with `arch`
+        teacher,               # torchvision detector with regions, a `Learner` or Teacher of one, or weights or a path, with `arch`
         loss,                  # as for DistillCallback, of logits (N,C+1) and, where it has `needs_targ`, labels (N,), background 0
         pixels:str='student',  # what the teacher sees: the 'student's resized pixels, or the images at its 'own' size
         only:str='all',        # regions: 'all', or 'foreground', those that the student's sampler calls an object
@@ -90,8 +90,6 @@ class DetectDistillCallback(DistillCallback):
         weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
     ):
         pick(_pixels, pixels, 'pixels'); pick(('all','foreground'), only, 'regions')
-        if class_map is not None and class_map[0]!=0:
-            raise InputError(f"class_map begins with {class_map[0]}: the background is 0 in every detector")
         store_attr('pixels,only')
         super().__init__(teacher, loss, ce_w, kd_w, warmup, class_map, arch=arch, speed=None, weights_only=weights_only)
 
@@ -103,8 +101,10 @@ def set_teacher(self:DetectDistillCallback,
     weights_only=True, # as for DetectDistillCallback
 )->DetectDistillCallback: # itself
     "Give the callback its teacher, or a new one"
-    t = teacher if isinstance(teacher, Teacher) else Teacher(teacher, arch, weights_only=weights_only, speed=None)
-    self._teacher = Teacher(RoILogits(t.module, self.pixels), class_map=self.class_map, speed=None)
+    t = as_teacher(teacher, weights_only=weights_only, arch=arch, class_map=self.class_map)
+    if t.class_map is not None and t.class_map[0]!=0:
+        raise InputError(f"class_map begins with {t.class_map[0]}: the background is 0 in every detector")
+    self._teacher = Teacher(RoILogits(t.module, self.pixels), class_map=t.class_map, speed=None)
     self._teacher.vocab = t.vocab
     return self
 
@@ -121,30 +121,29 @@ def before_batch(self:DetectDistillCallback):
 
 # %% ../nbs/09_roi.ipynb #28f83aed
 @patch
+def _compared(self:DetectDistillCallback, rows):
+    "Of a row for each region, those that the term compares"
+    return rows[self._labels>0] if self.only=='foreground' else rows
+
+@patch
 def after_pred(self:DetectDistillCallback):
     "Ask the teacher about the student's regions"
     tap,t = self.learn.detect.tap,get_model(self.model).transform
     self._labels = torch.cat(tap.labels)
     self._ask(tap.images.tensors, [o.detach() for o in tap.boxes], tap.images.image_sizes, (t.image_mean, t.image_std), self.xb[0])
-    if self.only=='foreground': self._z = self._z[self._labels>0]
+    self._z = self._compared(self._z)
     DistillCallback.after_pred(self)
 
 # %% ../nbs/09_roi.ipynb #4d986197
 @patch(as_prop=True)
 def student(self:DetectDistillCallback)->Tensor: # (N,C+1)
     "The student's logits that the term compares"
-    z = self.learn.detect.tap.logits
-    return z[self._labels>0] if self.only=='foreground' else z
+    return self._compared(self.learn.detect.tap.logits)
 
 @patch(as_prop=True)
 def targets(self:DetectDistillCallback)->tuple: # of one tensor (N,)
     "Labels of the regions"
-    return (self._labels[self._labels>0] if self.only=='foreground' else self._labels,)
-
-@patch(as_prop=True)
-def samples(self:DetectDistillCallback)->int:
-    "Images of the batch, by which its means are weighted"
-    return len(self.xb[0])
+    return self._compared(self._labels),
 
 # %% ../nbs/09_roi.ipynb #5454d198
 @patch
@@ -165,7 +164,7 @@ def _check_targets(self:DetectDistillCallback, z):
 class LumiNetDetectCallback(DetectDistillCallback):
     "Distill a detector with LumiNet"
     def __init__(self,
-        teacher,               # torchvision detector with regions, a `Learner` of one, or weights or a path, with `arch`
+        teacher,               # torchvision detector with regions, a `Learner` or Teacher of one, or weights or a path, with `arch`
         alpha:float=2.,        # scale of the term (its square multiplies the KL), >0
         T:float=.7,            # temperature, >0
         pixels:str='student',  # as for DetectDistillCallback

@@ -203,17 +203,26 @@ def to(self:CocoData,
 class _Pictures:
     "The pictures of a CocoData, in the place of one tensor (N,3,H,W)"
     device = torch.device('cpu')
-    def __init__(self, data):
+    def __init__(self,
+        data, # a CocoData
+    ):
         self.data,self.shape = data,(len(data),3,None,None)
-        self.hw = torch.tensor([(o['height'],o['width']) for o in data.images], dtype=torch.long).reshape(-1,2)
+    @property
+    def hw(self):
+        "Heights and widths, int64, (N,2)"
+        return torch.tensor([(o['height'],o['width']) for o in self.data.images], dtype=torch.long).reshape(-1,2)
     def __len__(self): return len(self.data)
     def __getitem__(self, i): return self.data.read(i)
 
 @patch(as_prop=True)
-def x(self:CocoData): return _Pictures(self)
+def x(self:CocoData):
+    "The pictures"
+    return _Pictures(self)
 
 @patch(as_prop=True)
-def y(self:CocoData): return self.boxes
+def y(self:CocoData):
+    "What is in them"
+    return self.boxes
 
 # %% ../../nbs/22a_data.coco.ipynb #f346d36a
 _keys = 'labels','area','iscrowd'
@@ -248,13 +257,6 @@ class CocoDL(SharedDL):
         store_attr('tfms,workers')
 
 # %% ../../nbs/22a_data.coco.ipynb #a43f273d
-@patch
-def begin(self:CocoDL,
-    samps, # indices of one epoch
-)->Tensor: # int64
-    "Say which images an epoch has"
-    return torch.as_tensor([*map(int, samps)], dtype=torch.long)
-
 @patch
 def create_batches(self:CocoDL,
     samps, # indices of one epoch
@@ -316,8 +318,8 @@ def coco_dls(
 )->CocoDataLoaders:      # `train` augmented, shuffled and without crowds, `valid` complete; `vocab` and `c` count the background
     "Batches of photographs and boxes from a folder in COCO's format"
     train = CocoData(*_instances(path, 'train'))
-    valid = _hold_out(train, holdout) if holdout else CocoData(*_instances(path, 'val'), train.ids[1:])
-    if holdout: train,valid = valid
+    if holdout: train,valid = _hold_out(train, holdout)
+    else: valid = CocoData(*_instances(path, 'val'), train.ids[1:])
     tfms = [v2.RandomHorizontalFlip()] if tfms is None else [*tfms]
     tr,va = _both(CocoDL, train, valid, bs, val_bs or bs, drop_last, device, tfms=tfms, seed=seed, workers=workers).loaders
     return CocoDataLoaders(tr, va, device=tr.device)

@@ -20,7 +20,7 @@ from .cifar import cifar_dls
 from .coco import coco_dls, shapes_folder
 from .digits import digits_dls
 from .imagenet import imagenet_dls
-from ..detect import DetectionAP, check_detector, detect_learner, _accumulator
+from ..detect import DetectionAP, check_detector, detect_learner
 from ..metrics import ExpectedCalibrationError
 from ..models.all import make_model
 from ..models.detect import detector, published_detector
@@ -50,15 +50,8 @@ classification = Task(make_model, _classifier, distill_cbs, partial(check_teache
                       dict(ece=(ExpectedCalibrationError().name, 1, 4), top5=(top_k_accuracy.__name__, 100, 2)))
 
 # %% ../../nbs/23_data.sets.ipynb #4a5cdaf7
-def _detector_learner(dls, model, **kwargs):
-    "A `Learner` for a detector; what AP needs is there before anything is trained"
-    _accumulator()
-    return detect_learner(dls, model, **kwargs)
-
 def _detector_cbs(method, teacher=None, sync=False, speed=None, **settings):
     "What makes a detector train by `method`"
-    cm = getattr(teacher, 'class_map', None)
-    if cm is not None: settings['class_map'] = cm.tolist()
     return distill_cbs(method, teacher, sync, kinds=(DetectDistillCallback, LumiNetDetectCallback), **settings)
 
 def _as_student(found, class_map):
@@ -79,7 +72,6 @@ def grade_detector(
     "AP of a teacher, with a warning where it finds nothing, or less than it should"
     check_detector(teacher.module, 'teacher')
     ap,cm = DetectionAP(),teacher.class_map
-    ap.reset()
     ap._acc.sync_on_compute = False                                         # each process sees all images
     with eval_mode(teacher.module.to(dl.device)) as m:
         for x,y in with_bar(dl, progress):
@@ -91,7 +83,7 @@ def grade_detector(
                       "check the size of the images, the order of the classes and its weights")
     return ap.value
 
-detection = Task(detector, _detector_learner, _detector_cbs, grade_detector, 'AP', dict(AP50=('AP50', 100, 2), AP75=('AP75', 100, 2)),
+detection = Task(detector, detect_learner, _detector_cbs, grade_detector, 'AP', dict(AP50=('AP50', 100, 2), AP75=('AP75', 100, 2)),
                  counted=False, reported='')
 
 # %% ../../nbs/23_data.sets.ipynb #022bb284

@@ -292,7 +292,7 @@ def begin(self:SharedDL,
 )->Tensor: # int64, where the images are
     "Move the data set to the loader's device, and say which images an epoch has"
     ds = self.dataset
-    ds.to(self.device or ds.mean.device)
+    if self.device is not None: ds.to(self.device)
     return (samps if isinstance(samps, Tensor) else torch.tensor([*map(int, islice(samps, self.n))])).long().to(ds.x.device)
 
 # %% ../../nbs/19_data.tensor.ipynb #19fb12b1

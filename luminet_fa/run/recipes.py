@@ -191,11 +191,11 @@ _by_rule = ("the benchmark's solver, and its DKD (mdistiller); LumiNet's alpha, 
             "settings of KD, LSKD and DIST, and one cycle, are ours")
 _unread = "published figures: the MS-COCO tables of the DKD and LumiNet papers, which could not be opened here"
 
-def _coco(name, teacher, student, **kw):
+def _coco(name, teacher, student, data='coco', **kw):
     "A pair of detectors under the benchmark's solver"
     usual = dict(methods=_for_boxes, epochs=12, pretrain=12, bs=8, lr=.01, teacher_lr=.01, wd=1e-4, teacher_wd=1e-4,
                  milestones=(2/3,8/9), rise=1000, net=_large, teacher_net=_large, luminet_by_rule=True, source=_by_rule, note=_unread)
-    return Recipe(f'coco/{name}', 'coco', teacher, student, **(usual|kw))
+    return Recipe(name, data, teacher, student, **(usual|kw))
 
 # %% ../../nbs/30_run.recipes.ipynb #e8f524a4
 def _with(methods, **kw): return {m: s|kw if 'T' in s else s for m,s in methods.items()}
@@ -210,20 +210,19 @@ _small = dict(body='published', size=144, max_size=192, pool=5, rois=64, levels=
 _toy = dict(size=64, max_size=64, anchors=(8,16,32), pool=5, rois=32, levels=(1,2))
 
 _cocos = [
-    _coco('resnet101-resnet18', 'resnet101', 'resnet18'),
-    _coco('resnet101-resnet50', 'resnet101', 'resnet50'),
-    _coco('resnet50-mobilenet_v2', 'resnet50', 'mobilenet_v2'),
-    _coco('resnet50v2-mobilenetv3', 'fasterrcnn_resnet50_fpn_v2', 'fasterrcnn_mobilenet_v3_large_320_fpn',
+    _coco('coco/resnet101-resnet18', 'resnet101', 'resnet18'),
+    _coco('coco/resnet101-resnet50', 'resnet101', 'resnet50'),
+    _coco('coco/resnet50-mobilenet_v2', 'resnet50', 'mobilenet_v2'),
+    _coco('coco/resnet50v2-mobilenetv3', 'fasterrcnn_resnet50_fpn_v2', 'fasterrcnn_mobilenet_v3_large_320_fpn',
           methods=_with(_for_boxes, pixels='own'), net=dict(body='published', size=320, max_size=640), **_published),
-    _coco('lite2-lite0', 'timm:tf_efficientnet_lite2', 'timm:tf_efficientnet_lite0', epochs=8, pretrain=15, lr=1e-3, teacher_lr=1e-3,
+    _coco('coco/lite2-lite0', 'timm:tf_efficientnet_lite2', 'timm:tf_efficientnet_lite0', epochs=8, pretrain=15, lr=1e-3, teacher_lr=1e-3,
           wd=.01, teacher_wd=.01, opt='adamw', augment='color', net=dict(_small, width=64, head=128),
           teacher_net=dict(_small, width=96, head=256), **_ours_alone,
           source="ours, from a prototype; LumiNet's weight was the best of three there",
           note='a few hundred photographs, minutes on a CPU; not a pair of the paper'),
-    _coco('shapes', 'timm:test_resnet', 'timm:test_resnet', epochs=6, pretrain=10, lr=4e-3, teacher_lr=4e-3, opt='adamw', augment='none',
-          net=dict(_toy, width=16, head=32), teacher_net=dict(_toy, width=32, head=64), seeds=(0,), source='ours; untuned', **_ours_alone,
-          note='drawn shapes, under a minute; compares nothing')]
-_cocos[-1] = replace(_cocos[-1], name='shapes', data='shapes')
+    _coco('shapes', 'timm:test_resnet', 'timm:test_resnet', 'shapes', epochs=6, pretrain=10, lr=4e-3, teacher_lr=4e-3, opt='adamw',
+          augment='none', net=dict(_toy, width=16, head=32), teacher_net=dict(_toy, width=32, head=64), seeds=(0,),
+          source='ours; untuned', **_ours_alone, note='drawn shapes, under a minute; compares nothing')]
 recipes = {r.name:r for r in [*_own, *_pairs, *_imagenets, _tiny, *_cocos]}
 
 # %% ../../nbs/30_run.recipes.ipynb #1fa53855
