@@ -131,15 +131,19 @@ class DataSet:
     sample:int=None        # images that a given teacher is measured on; None: all
     published:callable=None# of a name and `DataLoaders`; gives the teacher that torchvision or timm publishes
     task:Task=classification # what is done with it
+    sized:bool=False       # are its images cut to the size that a recipe says?
+    folders:bool=False     # is it anybody's folder of pictures, of which a store is made beside the runs, with the student's statistics?
 
 _boxes = dict(measure='AP, points', bf16=False, task=detection, uncached='regions that differ in every step')
 
 data_sets = dict(
     digits=DataSet(digits_dls, 1442, tests=355, embedded=True, bf16=False),
     cifar100=DataSet(cifar_dls, 50_000, tests=10_000),
-    imagenet=DataSet(imagenet_dls, 1_281_167, sample=2000, published=_imagenet_teacher, uncached='crops without end',
+    imagenet=DataSet(imagenet_dls, 1_281_167, sized=True, sample=2000, published=_imagenet_teacher, uncached='crops without end',
         task=replace(classification, learner=partial(_classifier, top5=True)),
         needs="ImageNet cannot be downloaded: pass path, a store that `luminet_store DIR OUT` has made of class folders"),
+    folder=DataSet(imagenet_dls, 0, sized=True, folders=True, uncached='crops without end',
+        needs="photographs are yours to bring: pass path, a folder with train/<class>/ and valid/<class>/, or one of class folders alone"),
     coco=DataSet(_coco_dls, 118_287, published=_coco_teacher, **_boxes,
         needs="photographs with boxes are yours to bring: pass path, a folder in COCO's format with annotations/, train/ and val/"),
     shapes=DataSet(_shapes_dls, 96, embedded=True, **_boxes))

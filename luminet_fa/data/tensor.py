@@ -505,10 +505,13 @@ def rank_in_class(
 def hold_out(
     x,      # images, (N,...)
     y,      # labels, int64, (N,)
-    n:int,  # images of each class to hold out, 1..(smallest class)-1
+    n:float,# images of each class to hold out, 1..(smallest class)-1; below 1 a share of each, of which one image at least stays and goes
 )->tuple:   # x, y of what stays, x, y of what is held out
-    "Split off the first `n` images of each class"
-    least = int(y.unique(return_counts=True)[1].min())
-    if not 1<=n<least: raise InputError(f"cannot hold out {n} images per class: the smallest class has {least}, and one must stay")
-    stay = rank_in_class(y)>=n
+    "Split off the first images of each class"
+    count = y.bincount()
+    least = int(count[count>0].min())
+    if not (0<n<1 or 1<=n<least):
+        raise InputError(f"cannot hold out {n} images per class: the smallest class has {least}, and one must stay")
+    first = (n*count).round().clamp(min=1).minimum(count-1) if n<1 else torch.full_like(count, int(n))
+    stay = rank_in_class(y)>=first[y]
     return x[stay],y[stay],x[~stay],y[~stay]

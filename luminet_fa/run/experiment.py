@@ -12,7 +12,9 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from fastai.torch_core import rank_distrib
 from ..core import InputError, error_text, pick
+from ..data.sets import data_sets
 from ..distributed import from_first
+from ..models.all import n_published
 from .checkpoint import Diverged, OutOfTime
 from .job import Job
 from .ledger import source_commit
@@ -33,6 +35,29 @@ def _with_settings(r, methods, settings):
         if bad := settings.keys()-known: raise InputError(f"{m} has no setting {', '.join(sorted(bad))}; it has {', '.join(known)}")
     return replace(r, methods=r.methods|{m: s|settings for m,s in own.items()})
 
+# %% ../../nbs/35_run.experiment.ipynb #e5949f05
+def _body(name, weights=None):
+    "What the network `name` starts from, as the recipe has it: a file, else what is published for it, else nothing"
+    return dict(body=str(weights)) if weights else dict(body='published') if n_published(name) else {}
+
+def _student(r, name, weights):
+    "Recipe `r` with the student called `name`, which starts from a file of `weights`"
+    if not (name or weights): return r
+    name = name or r.student
+    if data_sets[r.data].task.metric!='accuracy': raise InputError(f"the detectors of {r.name} are its own: leave student out")
+    own = 'body' in r.net or weights
+    return replace(r, student=name, net=_body(name, weights) if own else r.net)
+
+# %% ../../nbs/35_run.experiment.ipynb #09cb8833
+def _teacher(r, teacher):
+    "Recipe `r` with the network that `teacher` names, and what is left to load"
+    if not isinstance(teacher, str) or Path(teacher).exists(): return r,teacher
+    name,is_,file = teacher.partition('=')
+    own = data_sets[r.data].folders
+    if is_: return replace(r, teacher=name, teacher_net=_body(name) if own else r.teacher_net),file
+    if not own or Path(name).suffix in ('.pkl','.pth','.safetensors'): return r,teacher
+    return replace(r, teacher=name, teacher_net=_body(name)),None
+
 # %% ../../nbs/35_run.experiment.ipynb #535a4ca7
 @delegates(RunOptions)
 def run_recipe(
@@ -44,14 +69,21 @@ def run_recipe(
     schedule:str=None,   # onecycle, or paper for the benchmark's step decay (default: the recipe's)
     opt:str=None,        # optimizer under one cycle: sgd, nesterov or adamw (default: the recipe's)
     settings=None,       # of the methods, to replace the recipe's: `lr`, and arguments of loss and callback
-    teacher:str=None,    # weights (.safetensors, .pth), or with trust a learner (.pkl); ImageNet: published, timm:NAME (default: train it)
+    teacher:str=None,    # FILE or NAME=FILE of weights, with trust a learner (.pkl), NAME; ImageNet: published, timm:NAME (default: train it)
+    student:str=None,    # network: of timm (timm:NAME), torchvision or CIFAR (default: the recipe's)
+    start:str=None,      # file of weights that the student starts from (folders: default published ones)
+    size:int=None,       # height and width of the images, pixels, for folders and ImageNet (default: the recipe's)
+    bs:int=None,         # batch size of teacher and student, >=2 (default: the recipe's)
+    labels:float=None,   # share of the training images whose labels are used, in (0,1]; a teacher tells the others (default: all)
     **kwargs
 )->Summary:              # prints as a table and a verdict; `rows`, `histories` and `plot` are there too
     "Train a teacher where none is given, then every method with every seed, under one budget"
     r = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
-    other = dict(epochs=epochs, pretrain=pretrain, schedule=schedule, opt=opt, seeds=None if seeds is None else tuple(seeds))
+    other = dict(epochs=epochs, pretrain=pretrain, schedule=schedule, opt=opt, seeds=None if seeds is None else tuple(seeds),
+                 size=size, bs=bs, labels=labels)
     r = replace(r, **{k:v for k,v in other.items() if v is not None})
-    r = _with_settings(r, methods, settings)
+    r = _with_settings(_student(r, student, start), methods, settings)
+    r,teacher = _teacher(r, teacher)
     check_seeds(r.seeds); check_device(kwargs.get('device'))
     return Job(r, methods=[*methods], changed=settings, commit=source_commit(), **kwargs).run(teacher)
 
@@ -61,14 +93,17 @@ def run(self:Job,
     teacher=None, # as for `use_teacher`
 )->Summary:       # with the figure's place in `file`, and what was lost or stopped in `problems`
     "All of it: teacher, students, table, figure"
-    plan,given = [(m,s) for s in self.recipe.seeds for m in self.methods],teacher is not None
+    plan = [(m,s) for s in self.recipe.seeds for m in self.methods]
     if self.cache and self.data.uncached:
         raise InputError(f"{self.recipe.name} has {self.data.uncached}, which cannot be cached by view: leave cache out")
     if self.bodies and 'body' not in self.recipe.net:
         raise InputError(f"the networks of {self.recipe.name} start from no body: leave bodies out")
-    from_first(lambda: self.check_files(plan + [('teacher',0)]*(not given)))
+    from_first(lambda: self.check_files(plan))
     self.dls(0, self.methods[0])                        # data that cannot be had are told of first
+    teacher = self.as_start(teacher)
+    given = teacher is not None
     if given: self.use_teacher(teacher)
+    else: from_first(lambda: self.check_files([('teacher',0)]))
     with self.alone():
         res = [] if given else self.use_teacher()
         for o in res: self.record(o['row'])

@@ -6,7 +6,8 @@
 __all__ = ['Job', 'RunTeacher']
 
 # %% ../../nbs/33_run.job.ipynb #fcac8274
-import platform, torch
+import platform
+import numpy as np, torch
 import fastai, fastai.callback.fp16, fastai.callback.schedule, luminet_fa
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -22,14 +23,16 @@ from ..cache import ViewCache, fingerprint
 from ..data.sets import data_sets
 from ..distributed import from_first, processes, same_everywhere, share_dls, shared_ctx
 from ..losses import distill_methods
-from ..models.core import read_weights
+from ..models.all import classes_in, stats_of
+from ..models.core import InputMap, read_weights
 from ..models.detect import body_name
 from .checkpoint import Checkpoint, Deadline, check_room, find_run, own_place, run_bytes, set_aside
 from .ledger import append_row, hardware, keep, table_text, utc_now
 from .options import RunOptions, as_words, choose_dtype, command, _amp
 from .recipes import Recipe, make_dls
 from .schedules import GrowImages, fit_schedule, opt_func
-from ..teacher import Teacher
+from ..data.store import build_store
+from ..teacher import Teacher, match_classes, norm_stats
 
 # %% ../../nbs/33_run.job.ipynb #edda2718
 class Job(RunOptions):
@@ -52,7 +55,7 @@ class Job(RunOptions):
         self._deadline = Deadline(self.minutes)
         self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
         self._body_id = lru_cache(lambda f: f if f=='published' else fingerprint(read_weights(f)))
-        self._hashes,self.problems = {},[]                          # number of images -> hash of the data; what was lost or stopped
+        self._hashes,self.problems = {},[]                          # (number of images, without labels?) -> hash of the data; what was lost or stopped
     def _say(self, *words):
         "Print a line, unless this run is silent or another process talks"
         if self.verbose and not rank_distrib(): print(*words, flush=True)
@@ -88,13 +91,34 @@ def n_images(self:Job,
     "How many images a method trains on"
     return self.images or (0 if method=='teacher' else self.recipe.images)
 
+# %% ../../nbs/33_run.job.ipynb #ff65f6b7
+@patch
+def _unlabelled(self:Job, method):
+    "Does a method train on images whose labels it is not told?"
+    return self.recipe.labels<1 and method!='teacher' and _has_teacher(method)
+
+# %% ../../nbs/33_run.job.ipynb #20828950
+@patch
+def _store(self:Job):
+    "Where the data of this job are: `path`, or the store that is made of the pictures there"
+    if not self.data.folders or self.path is None or (Path(self.path)/'store.json').exists(): return self.path
+    out = Path(self.out)/f'{Path(self.path).expanduser().resolve().name}-store'
+    from_first(lambda: self._build(out))
+    return out
+
+@patch
+def _build(self:Job, out):
+    "Make the store `out` of the pictures in `path`, and print what is odd about them"
+    st = build_store(self.path, out, size=max(256, round(self.recipe.size*8/7)), progress=self.bars and bool(self.verbose))
+    self._say(f'{st.report}\n{st}')
+
 # %% ../../nbs/33_run.job.ipynb #8aa882af
-def _data_hash(dls):
-    "Short hash of all images and labels; of pictures in a store their sizes, and three of them"
+def _hash_each(dls):
+    "Short hash of the images and labels of each loader; of pictures in a store their sizes, and three of them"
     def images(x):
         if isinstance(x, torch.Tensor): return dict(x=x)
         return dict(hw=x.hw, **{f'{i}':x[i] for i in (0, len(x)//2, len(x)-1)})
-    return fingerprint([fingerprint(dict(images(o.dataset.x), y=o.dataset.y)) for o in dls.loaders])
+    return [fingerprint(dict(images(o.dataset.x), y=o.dataset.y)) for o in dls.loaders]
 
 # %% ../../nbs/33_run.job.ipynb #64bc3c6d
 def _teacher_hash(t):
@@ -105,11 +129,13 @@ def _teacher_hash(t):
 
 # %% ../../nbs/33_run.job.ipynb #cff284c8
 @patch
-def _load(self:Job, seed, images):
+def _load(self:Job, seed, images, teacher, unlabelled):
     "Loaders, and the beginning of their random numbers; in several processes on the GPU of each"
     if processes()[1]>1 and (d := own_device(self.device)).type=='cuda': torch.cuda.set_device(d)
-    dls = share_dls(make_dls(self.recipe, self.path, seed, self.device, self.holdout, images))
-    self._hashes[images] = _data_hash(dls)
+    r = self.recipe.of_teacher() if teacher else self.recipe
+    dls = share_dls(make_dls(r, self._store(), seed, self.device, self.holdout, images, unlabelled))
+    *_,self._tested = each = _hash_each(dls)
+    self._hashes[images,unlabelled] = fingerprint(each)
     return dls,dls.rng_state()
 
 # %% ../../nbs/33_run.job.ipynb #76733f1f
@@ -119,7 +145,8 @@ def dls(self:Job,
     method:str='teacher',  # students may have fewer images
 ):                         # `DataLoaders`, at the beginning of their random numbers
     "The loaders of one run"
-    dls,start = self._loaded(seed, self.n_images(method))
+    dls,start = self._loaded(seed, self.n_images(method), self.data.folders and method=='teacher', self._unlabelled(method))
+    self.recipe = self.recipe.for_classes(dls.c)
     dls.set_rng_state(start)
     return dls
 
@@ -172,13 +199,14 @@ def settings(self:Job,
     if r.schedule=='paper': odd['milestones'] = [*r.milestones]
     if r.schedule=='paper' and r.rise: odd['rise'] = r.rise
     if r.augment: odd['augment'] = r.augment
-    if base.net: odd['net'] = str(self.net(base, start=False))
+    if net := self.net(base, start=False): odd['net'] = str(net)
     if 'body' in base.net: odd['body'] = self._body_id(self.net(base)['body'])
+    if r.labels<1: odd['labels'] = r.labels
     return dict(recipe=r.name, method=method, arch=base.student, seed=seed, epochs=base.epochs, bs=r.bs, schedule=r.schedule,
         lr=own.pop('lr', base.lr), wd=base.wd, holdout=self.holdout, images=n, dtype=self.dtype,
         teacher=self.teacher.id if taught and self.teacher else None, **own, **odd,
         commit=luminet_fa.__version__ if self.commit=='none' else self.commit,         # a wheel has no commit
-        data=self._hashes.get(n))
+        data=self._hashes.get((n, self._unlabelled(method))))
 
 # %% ../../nbs/33_run.job.ipynb #31c0de02
 @patch
@@ -293,7 +321,7 @@ def _keep(self:Job, done, ckpt, data):
 # %% ../../nbs/33_run.job.ipynb #14fdc62f
 _columns = ('date recipe method teacher student seed epochs schedule bs lr wd settings images top1 best_top1 best_epoch valid_loss '
             'teacher_top1 ece holdout seconds img_s dtype hardware processes torch fastai python luminet_fa '
-            'commit command resumed top5 tested AP50 AP75 body').split()
+            'commit command resumed top5 tested AP50 AP75 body data').split()
 _not_told = {'arch','data','size','start_size','milestones','rise','augment','net', *_columns}    # not in the column `settings`
 
 # %% ../../nbs/33_run.job.ipynb #d13ef172
@@ -308,9 +336,10 @@ def row(self:Job,
     accs = [100*e[task.metric] for e in cb.history]
     best,seen = max(accs),(len(dl)*dl.bs if dl.drop_last else dl.n)*s['epochs']
     student,top1 = ('',accs[-1]) if s['method']=='teacher' else (self.recipe.student,self.teacher and self.teacher.top1)
-    row = s | dict(date=utc_now(), teacher=self.recipe.teacher, student=student, images=len(dl.dataset),
-        tested=len(learn.dls.valid.dataset),
-        settings=' '.join(as_words({k:v for k,v in s.items() if k not in _not_told})),
+    told = {k:v for k,v in s.items() if k not in _not_told or k=='size' and self.data.folders}
+    row = s | dict(date=utc_now(), teacher=self.recipe.teacher, student=student, images=getattr(dl.dataset, 'total', len(dl.dataset)),
+        tested=len(learn.dls.valid.dataset), settings=' '.join(as_words(told)),
+        data=self._tested if self.data.needs else None,
         top1=round(accs[-1], 2), best_top1=round(best, 2), best_epoch=1+accs.index(best), valid_loss=round(last['valid_loss'], 4),
         teacher_top1=top1 and round(top1, 2), seconds=round(cb.total_s, 1), img_s=round(seen/cb.train_s),
         hardware=hardware(learn.dls.device), processes=processes()[1], torch=torch.__version__, fastai=fastai.__version__,
@@ -357,15 +386,40 @@ def _named(self:Job, name):
 
 # %% ../../nbs/33_run.job.ipynb #e6e5ed1e
 @patch
+def as_start(self:Job,
+    teacher, # as for use_teacher
+):           # None where it is only what a teacher starts from
+    "`teacher`, unless it is a file of weights for other classes: from these one is fine-tuned"
+    r = self.recipe
+    if 'body' not in r.teacher_net or self.data.task.metric!='accuracy' or not isinstance(teacher, (str,Path)): return teacher
+    if Path(teacher).suffix=='.pkl': return teacher
+    c,k = classes_in(r.teacher, read_weights(teacher)),self.dls(0, [*self.methods, 'teacher'][0]).c
+    if c in (0, k): return teacher
+    self.recipe = replace(r, teacher_net=r.teacher_net|dict(body=str(teacher)))
+    self._say(f'{teacher} has {c:,} classes, the pictures {k:,}: {r.teacher} starts from it and is fine-tuned')
+
+# %% ../../nbs/33_run.job.ipynb #ec37e749
+@patch
+def _fitted(self:Job, t, dls):
+    "The Teacher `t` for pixels and classes of `dls`, as far as it is known what it was trained on"
+    ours,theirs = norm_stats(dls),t.stats or stats_of(self.recipe.teacher)
+    if not np.allclose(ours, theirs, atol=1e-4): t.tfm = InputMap(ours, theirs)
+    if t.vocab is not None: t.class_map = torch.tensor(match_classes(dls.vocab, t.vocab))
+    return t
+
+# %% ../../nbs/33_run.job.ipynb #cb870509
+@patch
 def use_teacher(self:Job,
     teacher=None, # what load_teacher takes; also 'published' (torchvision's), for ImageNet 'timm:NAME'; None: train one with seed 0
 )->list:          # the run that trained it, if one did
     "Take or train the teacher, and measure it"
-    dls,runs = self.dls(0),[] if teacher is not None else [self.fit('teacher', 0)]
+    runs = [] if teacher is not None else [self.fit('teacher', 0)]
+    dls = self.dls(0, [*self.methods, 'teacher'][0])
     t = runs[0]['weights'] if runs else self._named(teacher)
     task,own = self.data.task,self.recipe.of_teacher()
     if not isinstance(t, Teacher):
         t = Teacher(t, task.model(own.student, dls.c, **self.net(own, start=False)), weights_only=not self.trust, speed=self.speed)
+        if self.data.folders: t = self._fitted(t, dls)
     claim = None if runs or self.holdout else self.recipe.published.get('teacher')
     top1 = 100*task.grade(t, dls.valid.new(rank=0, world=1), expected=claim and claim/100, n=None if runs else self.data.sample)
     self.teacher = RunTeacher(t, _teacher_hash(t), top1, given=not runs)

@@ -20,7 +20,7 @@ class RunOptions:
     "Where a run reads and writes, and how it computes"
     def __init__(self,
         path:str=None,      # folder of the data; ImageNet: a store of luminet_store; coco: in COCO's format; digits and shapes need none
-        bodies:str=None,    # detectors: folder of weights that bodies start from, NAME.safetensors (default: published ones, downloaded)
+        bodies:str=None,    # folder of weights that networks start from, NAME.safetensors (default: published ones, downloaded)
         out:str='runs',     # folder for checkpoints, weights, table and figure
         ledger:str=None,    # folder of tracked tables that get the rows as well
         fresh:bool=False,   # start again: what the output folder holds of these runs is set aside
@@ -30,7 +30,7 @@ class RunOptions:
         compile:bool=False, # compile the teacher: pays from some hundred batches on, needs a C++ compiler on a CPU
         cache:str=None,     # look the teacher's logits up by view instead of asking it in every batch: 'memory', or a folder to keep them
         sync:bool=False,    # with several processes: LumiNet's statistics over all of them instead of each one's own
-        holdout:int=0,      # validate on this many training images per class instead of on the test set
+        holdout:float=0,    # validate on this many training images per class, or below 1 on this share, instead of on the test set
         images:int=0,       # train teacher and students on this many images; 0 is as the recipe says
         trust:bool=False,   # run the code in the teacher's file, which an exported learner needs: only where you trust its author
         verbose:int=None,   # 0 silent, 1 a line per run, 2 a line per epoch (default: 1 for digits, else 2)
@@ -99,6 +99,7 @@ def command(
     said = dict(methods=job.methods, seeds=r.seeds, epochs=r.epochs, pretrain=r.pretrain,
                 schedule=r.schedule!=usual.schedule and r.schedule, opt=r.opt!=usual.opt and r.opt,
                 settings=as_words(job.changed), teacher=job.teacher and job.teacher.given,
+                **{k:getattr(r, k)!=getattr(usual, k) and getattr(r, k) for k in ('student','size','bs','labels')},
                 **{k:getattr(job, k) for k in signature(RunOptions).parameters if k not in _silent})
     words = ['luminet_distill' if n==1 else f'torchrun --nproc_per_node {n} $(which luminet_distill)', r.name]
     for k,v in said.items():
