@@ -243,14 +243,19 @@ def export_onnx(
     x,                # a batch of its inputs, a tensor or a tuple of tensors, at least two samples; normalised as in training
     file,             # to write, such as student.onnx
     rtol:float=1e-3,  # largest difference to allow, as a share of the largest logit
+    metadata:dict=None, # name -> what JSON knows, kept in the file
 )->float:             # the difference
     "`model` in `file` for ONNX Runtime, whose answers for the batch and for one sample are checked; inputs `x`, or `x0`, `x1`..."
-    try: import onnxruntime as ort, onnxscript  # noqa: F401 torch needs it
+    try: import onnx, onnxruntime as ort, onnxscript  # noqa: F401 torch needs it
     except ImportError as e:
         raise ImportError(f"ONNX needs more packages ({e.name} is missing): pip install onnx onnxruntime onnxscript") from None
     n = len(tuplify(x)); names = ['x'] if n==1 else [f'x{i}' for i in range(n)]
     def write(m, f, traced):
         torch.onnx.export(m, f=f, dynamo=True, external_data=False, verbose=False, input_names=names, output_names=['logits'], **traced)
+        if not metadata: return
+        proto = onnx.load(f)
+        onnx.helper.set_model_props(proto, {k:json.dumps(o) for k,o in metadata.items()})
+        onnx.save(proto, f)
     def read(f):
         s = ort.InferenceSession(str(f), providers=['CPUExecutionProvider'])
         return lambda *xs: torch.from_numpy(s.run(None, {k: o.numpy() for k,o in zip(names, xs)})[0])

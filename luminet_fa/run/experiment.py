@@ -6,6 +6,7 @@
 __all__ = ['run_recipe']
 
 # %% ../../nbs/35_run.experiment.ipynb #5bdde1a7
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
@@ -21,6 +22,7 @@ from .ledger import source_commit
 from .options import RunOptions, check_device, check_list, check_seeds
 from .recipes import Recipe, get_recipe
 from .report import Summary
+import luminet_fa.run.shipping                       # Job.ship
 
 # %% ../../nbs/35_run.experiment.ipynb #31c0de10
 def _with_settings(r, methods, settings):
@@ -35,7 +37,7 @@ def _with_settings(r, methods, settings):
         if bad := settings.keys()-known: raise InputError(f"{m} has no setting {', '.join(sorted(bad))}; it has {', '.join(known)}")
     return replace(r, methods=r.methods|{m: s|settings for m,s in own.items()})
 
-# %% ../../nbs/35_run.experiment.ipynb #e5949f05
+# %% ../../nbs/35_run.experiment.ipynb #fb022b78
 def _body(name, weights=None):
     "What the network `name` starts from, as the recipe has it: a file, else what is published for it, else nothing"
     return dict(body=str(weights)) if weights else dict(body='published') if n_published(name) else {}
@@ -48,7 +50,7 @@ def _student(r, name, weights):
     own = 'body' in r.net or weights
     return replace(r, student=name, net=_body(name, weights) if own else r.net)
 
-# %% ../../nbs/35_run.experiment.ipynb #09cb8833
+# %% ../../nbs/35_run.experiment.ipynb #12d5dfbb
 def _teacher(r, teacher):
     "Recipe `r` with the network that `teacher` names, and what is left to load"
     if not isinstance(teacher, str) or Path(teacher).exists(): return r,teacher
@@ -74,6 +76,7 @@ def run_recipe(
     start:str=None,      # file of weights that the student starts from (folders: default published ones)
     size:int=None,       # height and width of the images, pixels, for folders and ImageNet (default: the recipe's)
     bs:int=None,         # batch size of teacher and student, >=2 (default: the recipe's)
+    ship:str=None,       # put this method's student into a folder that ships; none: nobody's (default for folders: the best on validation)
     labels:float=None,   # share of the training images whose labels are used, in (0,1]; a teacher tells the others (default: all)
     **kwargs
 )->Summary:              # prints as a table and a verdict; `rows`, `histories` and `plot` are there too
@@ -85,13 +88,14 @@ def run_recipe(
     r = _with_settings(_student(r, student, start), methods, settings)
     r,teacher = _teacher(r, teacher)
     check_seeds(r.seeds); check_device(kwargs.get('device'))
-    return Job(r, methods=[*methods], changed=settings, commit=source_commit(), **kwargs).run(teacher)
+    return Job(r, methods=[*methods], changed=settings, commit=source_commit(), **kwargs).run(teacher, ship)
 
 # %% ../../nbs/35_run.experiment.ipynb #fdad8402
 @patch
 def run(self:Job,
     teacher=None, # as for `use_teacher`
-)->Summary:       # with the figure's place in `file`, and what was lost or stopped in `problems`
+    ship=None,    # as for run_recipe
+)->Summary:       # with the figure's place in `file`, what was lost or stopped in `problems`, and what was shipped in `shipped`
     "All of it: teacher, students, table, figure"
     plan = [(m,s) for s in self.recipe.seeds for m in self.methods]
     if self.cache and self.data.uncached:
@@ -108,7 +112,18 @@ def run(self:Job,
         res = [] if given else self.use_teacher()
         for o in res: self.record(o['row'])
         from_first(lambda: self.check_files(plan))      # the teacher is one of the students' settings
-        return self._summary(res, *self._students(plan))
+        summ = self._summary(res, *self._students(plan))
+        if not rank_distrib(): summ.shipped = self._ship(summ, ship)
+        return summ
+
+# %% ../../nbs/35_run.experiment.ipynb #aea68554
+@patch
+def _ship(self:Job, summ, method):
+    "What goes out, if something does: of a folder of pictures always, unless `method` is 'none'"
+    if method=='none' or not (method or self.data.folders): return None
+    shipped = self.ship(summ.rows, None if method=='best' else method)
+    if summ.file.exists(): shutil.copy(summ.file, shipped.folder/'training.png')
+    return shipped
 
 # %% ../../nbs/35_run.experiment.ipynb #81d5bfbc
 @patch

@@ -55,6 +55,7 @@ class Job(RunOptions):
         self._deadline = Deadline(self.minutes)
         self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
         self._body_id = lru_cache(lambda f: f if f=='published' else fingerprint(read_weights(f)))
+        self._built = None                                          # store that was made of a folder
         self._hashes,self.problems = {},[]                          # (number of images, without labels?) -> hash of the data; what was lost or stopped
     def _say(self, *words):
         "Print a line, unless this run is silent or another process talks"
@@ -91,20 +92,21 @@ def n_images(self:Job,
     "How many images a method trains on"
     return self.images or (0 if method=='teacher' else self.recipe.images)
 
-# %% ../../nbs/33_run.job.ipynb #ff65f6b7
+# %% ../../nbs/33_run.job.ipynb #dbf9de67
 @patch
 def _unlabelled(self:Job, method):
     "Does a method train on images whose labels it is not told?"
     return self.recipe.labels<1 and method!='teacher' and _has_teacher(method)
 
-# %% ../../nbs/33_run.job.ipynb #20828950
+# %% ../../nbs/33_run.job.ipynb #0e153bab
 @patch
 def _store(self:Job):
     "Where the data of this job are: `path`, or the store that is made of the pictures there"
     if not self.data.folders or self.path is None or (Path(self.path)/'store.json').exists(): return self.path
-    out = Path(self.out)/f'{Path(self.path).expanduser().resolve().name}-store'
-    from_first(lambda: self._build(out))
-    return out
+    if self._built is None:
+        self._built = Path(self.out)/f'{Path(self.path).expanduser().resolve().name}-store'
+        from_first(lambda: self._build(self._built))
+    return self._built
 
 @patch
 def _build(self:Job, out):
@@ -245,6 +247,22 @@ def _line(learn, log):
     cells = [f'{k} {format(v, ".4f") if isinstance(v, float) else v}' for k,v in zip(learn.recorder.metric_names[1:], values)]
     print(f'epoch {epoch+1}/{learn.n_epoch}:', ', '.join(cells), flush=True)
 
+# %% ../../nbs/33_run.job.ipynb #3b8e0fb5
+@patch
+def _loggers(self:Job, method, seed):
+    "The callback that logs one run, if one does"
+    if not self.log or rank_distrib(): return []
+    name = f'{method}-s{seed}'
+    try:
+        if self.log=='tensorboard':
+            from fastai.callback.tensorboard import TensorBoardCallback
+            return [TensorBoardCallback(self.folder/'tensorboard'/name, trace_model=False, log_preds=False)]
+        import wandb
+        from fastai.callback.wandb import WandbCallback
+    except ImportError as e: raise InputError(f"log {self.log} needs a package that is not here ({e.name}): pip install {self.log}") from None
+    wandb.init(project=f"luminet_fa {self.recipe.name}", name=name, dir=self.out, reinit='finish_previous', config=self.settings(method, seed))
+    return [WandbCallback(log_preds=False, log_model=False)]
+
 # %% ../../nbs/33_run.job.ipynb #60101282
 @patch
 def learner(self:Job,
@@ -256,7 +274,7 @@ def learner(self:Job,
     set_seed(seed)
     model = task.model(s['arch'], dls.c, **self.net(self._base(method)))
     learn = task.learner(dls, model, opt_func=opt_func(self.recipe.optimiser, s['wd']), wd_bn_bias=True,
-                         cbs=[*self.method_cbs(method, dls), *self.cbs])
+                         cbs=[*self.method_cbs(method, dls), *self._loggers(method, seed), *self.cbs])
     if self.verbose<2: learn.logger = noop
     elif not self.bars: learn.logger = partial(_line, learn)
     if not (self.bars and self.verbose): learn.remove_cb(ProgressCallback)
@@ -398,7 +416,7 @@ def as_start(self:Job,
     self.recipe = replace(r, teacher_net=r.teacher_net|dict(body=str(teacher)))
     self._say(f'{teacher} has {c:,} classes, the pictures {k:,}: {r.teacher} starts from it and is fine-tuned')
 
-# %% ../../nbs/33_run.job.ipynb #ec37e749
+# %% ../../nbs/33_run.job.ipynb #f1e83f67
 @patch
 def _fitted(self:Job, t, dls):
     "The Teacher `t` for pixels and classes of `dls`, as far as it is known what it was trained on"
@@ -407,7 +425,7 @@ def _fitted(self:Job, t, dls):
     if t.vocab is not None: t.class_map = torch.tensor(match_classes(dls.vocab, t.vocab))
     return t
 
-# %% ../../nbs/33_run.job.ipynb #cb870509
+# %% ../../nbs/33_run.job.ipynb #ab1a212e
 @patch
 def use_teacher(self:Job,
     teacher=None, # what load_teacher takes; also 'published' (torchvision's), for ImageNet 'timm:NAME'; None: train one with seed 0

@@ -36,8 +36,11 @@ class RunOptions:
         verbose:int=None,   # 0 silent, 1 a line per run, 2 a line per epoch (default: 1 for digits, else 2)
         bars:bool=True,     # show fastai's progress bars
         channels_last:bool=None, # memory format of the networks (default: as `to_fast` chooses)
+        log:str=None,       # log every run to tensorboard or wandb as well
         cbs:list=(),        # callbacks for every learner, such as a logger; they do not count as settings
-    ): store_attr()
+    ):
+        store_attr()
+        if log: pick(('tensorboard','wandb'), log, 'log')
 
 # %% ../../nbs/32_run.options.ipynb #e728a808
 def check_device(
@@ -81,14 +84,23 @@ def check_seeds(
         if not (isinstance(s, int) and 0<=s<2**32): raise InputError(f"a seed is a whole number from 0 to 2**32-1, got {s!r}")
 
 # %% ../../nbs/32_run.options.ipynb #1aa13bce
-_paths = dict(path='DIR', bodies='BODIES', teacher='FILE', cache='FOLDER')
-_silent = 'out','ledger','fresh','minutes','device','verbose','bars','channels_last','cbs'
+_paths = dict(path='DIR', bodies='BODIES', cache='FOLDER')
+_silent = 'out','ledger','fresh','minutes','device','verbose','bars','channels_last','log','cbs'
 
 def as_words(
     d:dict, # settings
 )->list:    # of texts such as 'lr=0.1'
     "Settings as the programs take them"
     return [f'{k}={v if isinstance(v, str) else format(v, "g")}' for k,v in d.items()]
+
+# %% ../../nbs/32_run.options.ipynb #e28b7466
+def _is_file(net, usual): return net.get('body') not in (None,'published',usual.get('body'))
+
+def _teacher_word(job, usual):
+    "How a command names the teacher; '' where it is the recipe's"
+    r = job.recipe
+    file = 'FILE' if job.teacher and job.teacher.given or _is_file(r.teacher_net, usual.teacher_net) else ''
+    return '='.join(filter(None, [r.teacher if r.teacher!=usual.teacher else '', file]))
 
 # %% ../../nbs/32_run.options.ipynb #56d83253
 def command(
@@ -98,7 +110,7 @@ def command(
     r,usual,n = job.recipe,recipes.get(job.recipe.name, job.recipe),processes()[1]
     said = dict(methods=job.methods, seeds=r.seeds, epochs=r.epochs, pretrain=r.pretrain,
                 schedule=r.schedule!=usual.schedule and r.schedule, opt=r.opt!=usual.opt and r.opt,
-                settings=as_words(job.changed), teacher=job.teacher and job.teacher.given,
+                settings=as_words(job.changed), teacher=_teacher_word(job, usual), start=_is_file(r.net, usual.net) and not job.bodies and 'FILE',
                 **{k:getattr(r, k)!=getattr(usual, k) and getattr(r, k) for k in ('student','size','bs','labels')},
                 **{k:getattr(job, k) for k in signature(RunOptions).parameters if k not in _silent})
     words = ['luminet_distill' if n==1 else f'torchrun --nproc_per_node {n} $(which luminet_distill)', r.name]

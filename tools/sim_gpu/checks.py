@@ -167,7 +167,7 @@ def told(p):
 def check_programs(tmp):
     def passed(p): print(p.stdout, end='', flush=True); return p.returncode==0
     program('a GPU without bfloat16', [__file__, 'old_gpu', tmp], passed, SIM_GPU_CAPABILITY='7')
-    distill = tmp/'distill.py'; distill.write_text("from luminet_fa.run.cli import luminet_distill; luminet_distill()")
+    distill = tmp/'distill.py'; distill.write_text("from luminet_fa.run.cli import distill_main; distill_main()")
     args = 'digits --device cuda --epochs 1 --pretrain 1 --methods luminet --seeds 0 --images 128'.split()
     # in the forward pass: what the simulator raises in autograd's own thread can abort Python at its end
     large = tmp/'large.py'; large.write_text(f"""from dataclasses import replace
