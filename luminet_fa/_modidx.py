@@ -1326,4 +1326,5 @@ d = { 'settings': { 'branch': 'main',
                                        'luminet_fa.test_utils.toy_images': ('test_utils.html#toy_images', 'luminet_fa/test_utils.py'),
                                        'luminet_fa.test_utils.toy_learner': ('test_utils.html#toy_learner', 'luminet_fa/test_utils.py'),
                                        'luminet_fa.test_utils.toy_model': ('test_utils.html#toy_model', 'luminet_fa/test_utils.py'),
+                                       'luminet_fa.test_utils.toy_photos': ('test_utils.html#toy_photos', 'luminet_fa/test_utils.py'),
                                        'luminet_fa.test_utils.toy_teacher': ('test_utils.html#toy_teacher', 'luminet_fa/test_utils.py')}}}

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/34a_run.shipping.ipynb #4317745a
+# %% ../../nbs/34a_run.shipping.ipynb #47932bc6
 import shutil
 import pandas as pd
 from fastcore.basics import patch
@@ -22,7 +22,7 @@ from ..predict import Preprocess, Shipped, ship_classifier
 from .job import Job
 from ..teacher import norm_stats
 
-# %% ../../nbs/34a_run.shipping.ipynb #2ae9e0d9
+# %% ../../nbs/34a_run.shipping.ipynb #6117f49b
 class _Pictures:
     "Arrays of an `Images` as RGB pictures, each read when it is asked for"
     def __init__(self, images): self.images = images
@@ -39,7 +39,7 @@ def _measured(self:Job, dls):
     ds = dls.valid.dataset
     return _Pictures(ds.x),ds.y.cpu(),f'{len(ds)} validation pictures of {of}'
 
-# %% ../../nbs/34a_run.shipping.ipynb #f5d46637
+# %% ../../nbs/34a_run.shipping.ipynb #9fc1451c
 _known = "Not known: nobody has tried it on other photographs than those above."
 _chosen_by = "The figures are of the pictures by which the method and the run were chosen, so they are a little too good. "
 
@@ -58,7 +58,7 @@ def chosen(self:Job,
     own = rows[rows.method==m]
     return m,int(own.seed[own.top1.idxmax()])
 
-# %% ../../nbs/34a_run.shipping.ipynb #e21b08cd
+# %% ../../nbs/34a_run.shipping.ipynb #819cf451
 @patch
 def ship(self:Job,
     rows,        # of finished students, dicts or a DataFrame
