@@ -10,6 +10,7 @@ import errno, hashlib, io, json, os, re, shutil, stat, sys, warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
+from itertools import groupby
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
@@ -20,24 +21,26 @@ from fastai.learner import replacing_yield
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as TF
 from ..core import InputError, PathError, lock, one_line_errors, replacing, check_regular, with_bar
+from .shards import find_shards, image_suffixes, read_shard, scan_shards, split_word
 
 # %% ../../nbs/18_data.store.ipynb #a8835ddc
 class Report(dict):
     "What is odd about a folder of images: kind -> names"
-    kinds = dict(val_only='classes in val that train lacks',
-        loose='images in no class folder, though they belong in train/<class>/ or val/<class>/',
+    kinds = dict(val_only='classes in val that train lacks', test_only='classes in test that train lacks',
+        loose='images in no class folder, though each belongs in that of its class',
         name='classes with line breaks, control characters or bytes that are not UTF-8 in their names, to be renamed',
         special='named pipes, sockets, devices and links that lead nowhere, left out',
         loop='links to folders that hold them or that another link led to before, not followed',
         outside='links that lead out of the folder, left out', extreme='images of too many pixels or too long a shape, left out',
         skipped='hidden files, and folders that are no classes (., __ or @ in front), skipped',
         no_image='files that hold no image, left out', corrupt='corrupt images, left out',
-        white='images of 32 bits that do not say what is white, left out', empty='classes without an image, which keep their label',
+        white='images of 32 bits that do not say what is white, left out',
+        unlabelled='images without a label, left out', empty='classes without an image, which keep their label',
         grey='greyscale images, converted to RGB', cmyk='CMYK images, converted to RGB',
         mode='images with a palette, transparency or more than 8 bits, converted to RGB',
         rotated='images with an EXIF rotation, ignored as in torchvision and fastai', turned='images with an EXIF rotation, applied',
         small='images that are smaller than the store, not enlarged', ignored='files without the suffix of an image, ignored')
-    errors,unread = ('val_only','loose','name'),('special','outside')
+    errors,unread = ('val_only','test_only','loose','name'),('special','outside')
     bad = *unread,'extreme','no_image','corrupt','white'
 
     def add(self,
@@ -98,8 +101,7 @@ def to_8bit(
     return im.convert(mode)
 
 # %% ../../nbs/18_data.store.ipynb #c01ad0f7
-_suffixes = {'.jpg','.jpeg','.png','.webp','.bmp','.gif','.tif','.tiff'}
-_formats = 'JPEG','PNG','WEBP','BMP','GIF','TIFF'   # Pillow's names for them
+_formats = 'JPEG','PNG','WEBP','BMP','GIF','TIFF'   # Pillow's names for those of `image_suffixes`
 _max_pixels = 2**26    # width times height; a picture of so many takes 0.3 GB while it is read, with 16 bits a value 1.3 GB
 _max_ratio = 100       # longer side over shorter side
 
@@ -145,7 +147,11 @@ def read_image(
     return (TF.resize(im, size) if size and side>size else im),odd
 
 # %% ../../nbs/18_data.store.ipynb #3057ffda
-_splits = 'train','val'
+_splits = dict(train=['train'], val=['val','valid','validation'], test=['test'])      # and what people call them
+
+def _class(name):
+    "The class of an image, by its name in a store"
+    return name.split('/')[1]
 
 def _mode(e):
     "Type of the file that the directory entry `e` leads to; 0 where it leads nowhere"
@@ -171,7 +177,7 @@ def _passed_over(e, root, seen):
     folder = mode==stat.S_IFDIR
     if e.name[0]=='.' or folder and e.name.startswith(('__','@')): return 'skipped'
     if mode not in (0, stat.S_IFDIR, stat.S_IFREG): return 'special'
-    if not folder and os.path.splitext(e.name)[1].lower() not in _suffixes: return 'ignored'
+    if not folder and os.path.splitext(e.name)[1].lower() not in image_suffixes: return 'ignored'
     if not mode: return 'special'
     return _odd_link(e, folder, root, seen) if e.is_symlink() else None
 
@@ -195,37 +201,96 @@ def _note_classes(vocab, names, report):
         for s in empty: report.add('empty', f'{s}/{c}')
 
 # %% ../../nbs/18_data.store.ipynb #9da241eb
-def _split(path, s, report, links):
-    "The names of the classes in a split, and a list of (name, bytes, time) of its images"
-    d,classes,files = path/s,[],[]
-    if not d.is_dir():
-        why = f'has no folder {s}/' if path.is_dir() else 'does not exist'
-        raise PathError(f"{path} {why}: images are expected in train/<class>/ and val/<class>/")
-    root = None if links else path.resolve()
-    if root and not d.resolve().is_relative_to(root):
+def _note_classes(vocab, names, report):
+    "Note classes of `vocab` to which no image of a split belongs, by `names` of images in each split; or with none in train alone"
+    report.pop('empty', None)
+    have = {s: {*map(_class, v)} for s,v in names.items() if v or s!='test'}
+    for c in vocab:
+        empty = [s for s in have if c not in have[s]]
+        for s in have:
+            if s in empty: report.add('empty', f'{s}/{c}')
+            elif 'train' in empty: report.add(f'{s}_only', c)
+
+# %% ../../nbs/18_data.store.ipynb #b2521a50
+def _layout(path, there, valid_pct):
+    "Which of `there`, folders or words in the names of shards, is which split; '.' is all of them. What `valid_pct` divides is train"
+    part = {}
+    for s,names in _splits.items():
+        same = sorted(o for o in there if o.lower() in names)
+        if len(same)>1: raise InputError(f"{path} has {' and '.join(same)}, which mean the same: rename all but one")
+        if same: part[s] = same[0]
+    lacks = [s for s in ('train','val') if s not in part]
+    if valid_pct is None and lacks:
+        raise PathError(f"{path} has no folder {lacks[0]}/, and no shards of that name: images are expected in train/<class>/ "
+                        "and val/<class>/ (or valid/, validation/), or in <class>/ with valid_pct")
+    if valid_pct and not lacks: raise InputError(f"{path} has {part['val']}/ to validate on: leave out valid_pct, or rename that folder")
+    return dict(train='.') if 'train' in lacks else part
+
+# %% ../../nbs/18_data.store.ipynb #0c7baa7d
+def _check_inside(d, path, links):
+    if not links and not d.resolve().is_relative_to(path.resolve()):
         raise InputError(f"{d} is a link that leads out of {path}: links=True (--links) follows such links")
-    for name,e in _walk(path, s, report, root, set()):
+
+# %% ../../nbs/18_data.store.ipynb #30c1b415
+def _split(path, s, report, links):
+    "The names of the classes in a split's folder `s`, and a list of (name, bytes, time) of its images"
+    _check_inside(path/s, path, links)
+    classes,files = [],[]
+    for name,e in _walk(path, s, report, None if links else path.resolve(), set()):
         (_,c,*deeper),st = name.split('/'),e.stat()
         if not e.is_dir():
             if deeper: files.append((name, st.st_size, st.st_mtime_ns))
-            else: report.add('loose', name)
+            else: report.add('unlabelled' if s.lower()=='test' else 'loose', name)
         elif not deeper:
             classes.append(c)
             if _unseen.search(c): report.add('name', name)
     return classes,files
 
+# %% ../../nbs/18_data.store.ipynb #13bf6b17
+def _shard_splits(path, shards, part, report, links):
+    "What `_split` gives for each of the splits `part`, of shards; with each image its shard and its place there"
+    of = {o: next((s for s,p in part.items() if p in ('.',split_word(o))), None) for o in shards}
+    for o in shards:
+        if of[o]: _check_inside(path/o, path, links)
+        else: report.add('ignored', o)
+    vocab,rows = scan_shards(path, [o for o in shards if of[o]])
+    files,stats = {s: [] for s in part},{o: (path/o).stat() for o in shards}
+    for o,key,c,at in rows:
+        if at is None: report.add('ignored', f'{o}/{key}')
+        elif c is None: report.add('unlabelled', f'{o}/{key}')
+        else: files[of[o]].append((f'./{c}/{o}/{key}', stats[o].st_size, stats[o].st_mtime_ns, o, at))
+    for c in filter(_unseen.search, vocab): report.add('name', c)
+    return {s: (vocab,v) for s,v in files.items()}
+
+# %% ../../nbs/18_data.store.ipynb #afa11c50
+def _divide(files, part):
+    "Images to train and to validate on: of each class the share `part`, those whose names have the lowest hashes"
+    of,drawn = {},set()
+    for name,*_ in files: of.setdefault(_class(name), []).append(name)
+    for v in of.values():
+        v.sort(key=lambda name: _blake(os.fsencode(name)).digest())
+        drawn.update(v[:min(len(v)-1, max(1, round(part*len(v))))])
+    return [o for o in files if o[0] not in drawn],[o for o in files if o[0] in drawn]
+
 # %% ../../nbs/18_data.store.ipynb #48c1b3ef
 def scan_images(
-    path,       # folder with train/<class>/ and val/<class>/
-    links=False,# follow links that lead out of it?
-)->tuple:       # list of class names, split -> list of (name, bytes, time), Report
+    path,           # folder with train/<class>/, val/<class>/ (or valid/, validation/) and perhaps test/<class>/; or of shards
+    links=False,    # follow links that lead out of it?
+    valid_pct=None, # part of the images of each class to validate on, in (0,1), where there is no val/; they may be in <class>/ then
+)->tuple:           # list of class names, split -> list of (name, bytes, time) and in shards the place, Report
     "Find the images of a folder without opening them"
     path,report = Path(path).expanduser(),Report()
-    (vocab,train),(others,val) = (_split(path, s, report, links) for s in _splits)
-    _note_classes(sorted({*vocab, *others}), [o[0] for o in train+val], report)
+    if valid_pct is not None and not 0<valid_pct<1: raise InputError(f"valid_pct must be between 0 and 1, got {valid_pct}")
+    if not path.is_dir(): raise PathError(f"{path} {'is no folder' if path.exists() else 'does not exist'}: give a folder of images")
+    shards = find_shards(path)
+    part = _layout(path, {*map(split_word, shards)} if shards else [o.name for o in path.iterdir() if o.is_dir()], valid_pct)
+    found = _shard_splits(path, shards, part, report, links) if shards else {s: _split(path, p, report, links) for s,p in part.items()}
+    vocab,files = found['train'][0],{s: found.get(s, ([],[]))[1] for s in _splits}
+    if valid_pct: files['train'],files['val'] = _divide(files['train'], valid_pct)
+    _note_classes(sorted({c for v,_ in found.values() for c in v}), {s: [o[0] for o in v] for s,v in files.items()}, report)
     report.refuse(path)
-    if len(vocab)<2: raise InputError(f"{path}: classification needs at least two classes, train/ has {len(vocab)}")
-    return vocab,dict(train=train, val=val),report
+    if len(vocab)<2: raise InputError(f"{path}: classification needs at least two classes, {part['train']}/ has {len(vocab)}\n{report}")
+    return vocab,files,report
 
 # %% ../../nbs/18_data.store.ipynb #c56552b0
 @contextmanager
@@ -267,6 +332,14 @@ def _encode(im, quality):
     return buf.getvalue()
 
 # %% ../../nbs/18_data.store.ipynb #37839be7
+def _pictures(root, files):
+    "Yield what `read_image` opens for each of `files`: a path, or a picture out of a shard"
+    for shard,some in groupby(files, lambda o: o[3:4]):
+        if shard:
+            with _naming(root/shard[0]): yield from read_shard(root/shard[0], [o[4] for o in some])
+        else: yield from (root/o[0] for o in some)
+
+# %% ../../nbs/18_data.store.ipynb #fded3deb
 _faults = {UnidentifiedImageError:'no_image', _Extreme:'extreme', InputError:'white'}
 
 def _try_read(file, size, upright):
@@ -283,8 +356,8 @@ def _make_chunk(root, out, stem, files, cfg):
     "Decode `files` and write one chunk; returns its bytes and images"
     digest,odd,rows = _blake(),[],[]
     with _whole(out/f'{stem}.bin') as f:
-        for name,*_ in files:
-            im,kinds,why = _try_read(root/name, cfg['size'], cfg['upright'])
+        for (name,*_),file in zip(files, _pictures(root, files)):
+            im,kinds,why = _try_read(file, cfg['size'], cfg['upright'])
             odd += [(k, name+why) for k in kinds]
             if im is None: continue
             data = _encode(im, cfg['quality'])
@@ -296,8 +369,8 @@ def _make_chunk(root, out, stem, files, cfg):
     return size,len(files)
 
 # %% ../../nbs/18_data.store.ipynb #70f5d6de
-_own = re.compile(r'(train|val)-\d{5,}\.(bin|json)')                               # what the files of a store are called
-_old = re.compile(rf'{_own.pattern}|\.\d+\.(store|report|train|val)\b.*')          # and those that a killed build has left
+_own = re.compile(r'(train|val|test)-\d{5,}\.(bin|json)')                          # what the files of a store are called
+_old = re.compile(rf'{_own.pattern}|\.\d+\.(store|report|train|val|test)\b.*')     # and those that a killed build has left
 
 # %% ../../nbs/18_data.store.ipynb #1729f682
 def _own_file(folder, name):
@@ -363,7 +436,7 @@ def _finish(out, path, jobs, cfg, vocab, report, max_bad):
     made = {o: _table(out, o) for o in jobs}
     for t in made.values():
         for o in t['odd']: report.add(*o)
-    _note_classes(vocab, [name for t in made.values() for *_,name in t['rows']], report)
+    _note_classes(vocab, {s: [name for o,t in made.items() if o.startswith(s) for *_,name in t['rows']] for s in _splits}, report)
     _write(out/'report.txt', '\n'.join(f'{k}\t{_shown(o)}' for k,v in report.items() for o in v))
     report.refuse(path)
     _too_many(report, _n_files(jobs), max_bad, out)
@@ -384,7 +457,7 @@ def _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progre
 
 # %% ../../nbs/18_data.store.ipynb #ff2e9607
 def build_store(
-    path,               # folder with train/<class>/ and val/<class>/
+    path,               # folder with train/<class>/, val/<class>/ (or valid/, validation/) and perhaps test/<class>/; or of shards
     out,                # folder of the store; made where it is missing
     size:int=256,       # shorter side, pixels; smaller images stay as they are
     quality:int=0,      # 0: bare pixels; 1..100: JPEG of that quality, an eighth of the space and slower to read
@@ -395,14 +468,15 @@ def build_store(
     progress:bool=True, # show a progress bar
     chunk:int=512,      # images in a chunk
     links:bool=False,   # follow links that lead out of the folder of images
+    valid_pct:float=None, # part of each class to validate on, in (0,1), where there is no val/; images may lie in <class>/ then
 ):                      # Store
     "Decode every image once; go on where an earlier build stopped"
     if size<1 or not 0<=quality<=100: raise InputError(f"size must be at least 1 pixel and quality 0..100, got {size} and {quality}")
     path,out = (Path(o).expanduser().resolve() for o in (path,out))
-    if out==path or any(out.is_relative_to(path/s) for s in _splits):
-        raise InputError(f"the store {out} cannot be among the images of {path}: name another folder")
     cfg = dict(version=_version, size=size, quality=quality, upright=upright)
-    vocab,files,report = scan_images(path, links)
+    vocab,files,report = scan_images(path, links, valid_pct)
+    if out==path or any(out.is_relative_to(path/s) for s in {o[0].split('/')[0] for v in files.values() for o in v}):
+        raise InputError(f"the store {out} cannot be among the images of {path}: name another folder")
     jobs = {f'{s}-{k:05d}': o for s in _splits for k,o in enumerate(chunked(files[s], chunk))}
     out.mkdir(parents=True, exist_ok=True)
     with lock(out/'store.json', told=f'another build is under way in {out}: this one goes on when that one ends'):
@@ -414,7 +488,7 @@ def _no_store(d):
     if not d.is_dir(): return f"there is no folder {d}"
     if any(d.glob('*-*.bin')):
         return f"the store in {d} is not finished: repeat the `luminet_store` command that began it, it goes on from there"
-    if (d/'train').is_dir():
+    if (d/'train').is_dir() or find_shards(d) or any(o.suffix.lower() in image_suffixes for o in d.glob('*/*')):
         return f"{d} holds images, not a store: build one from them once, with `luminet_store {d} OUT`, and give OUT"
     return f"{d} holds no store: build one with `luminet_store DIR {d}`"
 
@@ -425,6 +499,7 @@ def _meta(folder):
     if not f.is_file(): raise PathError(_no_store(folder))
     try:
         m = json.loads(f.read_text())
+        m['splits'].setdefault('test', [])     # older stores have none
         if m['version']==_version: return m,[o for s in _splits for o in m['splits'][s]]
     except (ValueError,TypeError,KeyError,AttributeError): pass
     raise InputError(f"the store.json in {folder} is damaged or is from another version of luminet_fa: "
@@ -435,12 +510,12 @@ class StoreSplit:
     "The images of one split, in order of class and name: item `i` is a uint8 array (H,W,3)"
     def __init__(self,
         store, # a Store
-        split, # 'train' or 'val'
+        split, # 'train', 'val' or 'test', which may have no images
     ):
         self.folder,self.jpeg,self._maps = store.folder,store.quality>0,{}
         self.files = [store.folder/o['file'] for o in store.meta['splits'][split]]
         label = {c:i for i,c in enumerate(store.vocab)}
-        rows = ((*o, label[name.split('/')[1]]) for *o,name in self._rows())
+        rows = ((*o, label[_class(name)]) for *o,name in self._rows())
         self._at = torch.from_numpy(np.fromiter(rows, np.dtype((np.int64,6))))         # chunk, height, width, start, bytes, label
         self.hw,self.y = self._at[:,1:3],self._at[:,5]
         if (self.hw.amax(1)>_max_ratio*self.hw.amin(1)).any():
@@ -469,7 +544,7 @@ def _mapped(file):
 
 # %% ../../nbs/18_data.store.ipynb #a8e81cde
 class Store:
-    "Decoded images in a folder, as `build_store` makes it; `store['train']` and `store['val']`"
+    "Decoded images in a folder, as `build_store` makes it; `store['train']`, `store['val']` and `store['test']`"
     def __init__(self,
         folder, # the store
     ):
@@ -482,9 +557,10 @@ class Store:
                 raise InputError(f"{f} is damaged: repeat the `luminet_store` command, it makes only what is not there")
     def __getitem__(self, s): return StoreSplit(self, s)
     def __repr__(self):
-        n,nv = (sum(o['n'] for o in self.meta['splits'][s]) for s in _splits)
+        n,nv,nt = (sum(o['n'] for o in self.meta['splits'][s]) for s in _splits)
         what = f"JPEG of quality {self.quality}" if self.quality else 'bare pixels'
-        return (f"Store: {n:,} training and {nv:,} validation images, {len(self.vocab):,} classes, {self.size} pixels, {what}, "
+        test = f" and {nt:,} test" if nt else ''
+        return (f"Store: {n:,} training and {nv:,} validation{test} images, {len(self.vocab):,} classes, {self.size} pixels, {what}, "
                 f"{sum(o['bytes'] for o in self.chunks)/1e9:.3f} GB")
 
 # %% ../../nbs/18_data.store.ipynb #f872c100
@@ -499,7 +575,7 @@ def verify(self:Store,
 @call_parse
 @delegates(build_store, but=['progress','chunk'])
 def luminet_store(
-    path:str, # folder with train/<class>/ and val/<class>/
+    path:str, # folder with train/<class>/, val/<class>/ (or valid/, validation/) and perhaps test/<class>/; or of shards
     out:str,  # folder of the store
     **kwargs,
 ):
