@@ -31,7 +31,7 @@ from .ledger import append_row, hardware, keep, table_text, utc_now
 from .options import RunOptions, as_words, choose_dtype, command, _amp
 from .recipes import Recipe, make_dls
 from .schedules import GrowImages, fit_schedule, opt_func
-from ..data.store import build_store
+from ..data.store import build_store, has_valid
 from ..teacher import Teacher, match_classes, norm_stats
 
 # %% ../../nbs/33_run.job.ipynb #edda2718
@@ -55,6 +55,7 @@ class Job(RunOptions):
         self._deadline = Deadline(self.minutes)
         self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
         self._body_id = lru_cache(lambda f: f if f=='published' else fingerprint(read_weights(f)))
+        self._divided = 0                                           # share of a folder that was set apart to validate on
         self._built = None                                          # store that was made of a folder
         self._hashes,self.problems = {},[]                          # (number of images, without labels?) -> hash of the data; what was lost or stopped
     def _say(self, *words):
@@ -92,13 +93,13 @@ def n_images(self:Job,
     "How many images a method trains on"
     return self.images or (0 if method=='teacher' else self.recipe.images)
 
-# %% ../../nbs/33_run.job.ipynb #dbf9de67
+# %% ../../nbs/33_run.job.ipynb #c8e9c974
 @patch
 def _unlabelled(self:Job, method):
     "Does a method train on images whose labels it is not told?"
     return self.recipe.labels<1 and method!='teacher' and _has_teacher(method)
 
-# %% ../../nbs/33_run.job.ipynb #0e153bab
+# %% ../../nbs/33_run.job.ipynb #7752926d
 @patch
 def _store(self:Job):
     "Where the data of this job are: `path`, or the store that is made of the pictures there"
@@ -111,8 +112,11 @@ def _store(self:Job):
 @patch
 def _build(self:Job, out):
     "Make the store `out` of the pictures in `path`, and print what is odd about them"
-    st = build_store(self.path, out, size=max(256, round(self.recipe.size*8/7)), progress=self.bars and bool(self.verbose))
-    self._say(f'{st.report}\n{st}')
+    given = Path(self.path).expanduser()
+    if not given.is_dir() or has_valid(given): pct = None
+    else: pct = self._divided = self.holdout if 0<self.holdout<1 else .2
+    st = build_store(given, out, size=max(256, round(self.recipe.size*8/7)), valid_pct=pct, progress=self.bars and bool(self.verbose))
+    self._say(f'{st.report}\n{st}' + (f'\n{pct:.0%} of each class are kept to validate on: {given} has no folder for that' if pct else ''))
 
 # %% ../../nbs/33_run.job.ipynb #8aa882af
 def _hash_each(dls):
@@ -135,7 +139,7 @@ def _load(self:Job, seed, images, teacher, unlabelled):
     "Loaders, and the beginning of their random numbers; in several processes on the GPU of each"
     if processes()[1]>1 and (d := own_device(self.device)).type=='cuda': torch.cuda.set_device(d)
     r = self.recipe.of_teacher() if teacher else self.recipe
-    dls = share_dls(make_dls(r, self._store(), seed, self.device, self.holdout, images, unlabelled))
+    dls = share_dls(make_dls(r, self._store(), seed, self.device, 0 if self._divided else self.holdout, images, unlabelled))
     *_,self._tested = each = _hash_each(dls)
     self._hashes[images,unlabelled] = fingerprint(each)
     return dls,dls.rng_state()
@@ -205,7 +209,7 @@ def settings(self:Job,
     if 'body' in base.net: odd['body'] = self._body_id(self.net(base)['body'])
     if r.labels<1: odd['labels'] = r.labels
     return dict(recipe=r.name, method=method, arch=base.student, seed=seed, epochs=base.epochs, bs=r.bs, schedule=r.schedule,
-        lr=own.pop('lr', base.lr), wd=base.wd, holdout=self.holdout, images=n, dtype=self.dtype,
+        lr=own.pop('lr', base.lr), wd=base.wd, holdout=self._divided or self.holdout, images=n, dtype=self.dtype,
         teacher=self.teacher.id if taught and self.teacher else None, **own, **odd,
         commit=luminet_fa.__version__ if self.commit=='none' else self.commit,         # a wheel has no commit
         data=self._hashes.get((n, self._unlabelled(method))))
@@ -247,7 +251,7 @@ def _line(learn, log):
     cells = [f'{k} {format(v, ".4f") if isinstance(v, float) else v}' for k,v in zip(learn.recorder.metric_names[1:], values)]
     print(f'epoch {epoch+1}/{learn.n_epoch}:', ', '.join(cells), flush=True)
 
-# %% ../../nbs/33_run.job.ipynb #3b8e0fb5
+# %% ../../nbs/33_run.job.ipynb #7b11420d
 @patch
 def _loggers(self:Job, method, seed):
     "The callback that logs one run, if one does"
@@ -370,7 +374,7 @@ def row(self:Job,
 @patch(as_prop=True)
 def tables(self:Job)->list: # of paths
     "Where rows go: this folder's table and, where one was named, the ledger's"
-    tracked = self.recipe.data + ('-trials' if self.holdout else '')    # what was measured for choosing is no result
+    tracked = self.recipe.data + ('-trials' if self._divided or self.holdout else '')    # what was measured for choosing is no result
     return [Path(self.out)/'results.csv'] + ([Path(self.ledger)/f'{tracked}.csv'] if self.ledger else [])
 
 # %% ../../nbs/33_run.job.ipynb #15788179
@@ -416,7 +420,7 @@ def as_start(self:Job,
     self.recipe = replace(r, teacher_net=r.teacher_net|dict(body=str(teacher)))
     self._say(f'{teacher} has {c:,} classes, the pictures {k:,}: {r.teacher} starts from it and is fine-tuned')
 
-# %% ../../nbs/33_run.job.ipynb #f1e83f67
+# %% ../../nbs/33_run.job.ipynb #c96d2cd5
 @patch
 def _fitted(self:Job, t, dls):
     "The Teacher `t` for pixels and classes of `dls`, as far as it is known what it was trained on"
@@ -425,7 +429,7 @@ def _fitted(self:Job, t, dls):
     if t.vocab is not None: t.class_map = torch.tensor(match_classes(dls.vocab, t.vocab))
     return t
 
-# %% ../../nbs/33_run.job.ipynb #ab1a212e
+# %% ../../nbs/33_run.job.ipynb #9899d904
 @patch
 def use_teacher(self:Job,
     teacher=None, # what load_teacher takes; also 'published' (torchvision's), for ImageNet 'timm:NAME'; None: train one with seed 0

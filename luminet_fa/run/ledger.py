@@ -63,7 +63,9 @@ def as_now(
 )->dict:      # by today's names
     "`row` under the names of today"
     row = {_renamed.get(k, k):v for k,v in row.items()}
-    if isinstance(row.get('holdout'), str): row['holdout'] = int('0'+row['holdout'].removeprefix('test').split(' ')[0])
+    if isinstance(row.get('holdout'), str):
+        n = float('0'+row['holdout'].removeprefix('test').split(' ')[0])
+        row['holdout'] = int(n) if n>=1 or n==0 else n                         # images of each class, or a share of them
     return row
 
 # %% ../../nbs/29_run.ledger.ipynb #94dbfc4a

@@ -74,9 +74,9 @@ def contrasts(
     return out
 
 # %% ../../nbs/34_run.report.ipynb #b61e573b
-_protocol = ['recipe','teacher','student','schedule','opt','epochs','bs','wd','images','dtype','holdout','processes','teacher_top1','body']
+_protocol = ['recipe','teacher','student','schedule','opt','epochs','bs','wd','images','dtype','holdout','processes','teacher_top1','body','data']
 _keys = [*_protocol,'method','lr','settings']
-_unsaid = dict(settings='', date='', processes=1, holdout=0)   # the earliest rows ran in one process, rows made by hand on the test set
+_unsaid = dict(settings='', date='', processes=1, holdout=0.)  # the earliest rows ran in one process, rows made by hand on the test set
 
 def newest(
     rows,        # dicts or a DataFrame, with the column 'date' where rows may have been repeated
@@ -343,7 +343,7 @@ def _run(r):
     if r['processes']>1: out += ', {processes:g} processes'
     if not np.isnan(r['teacher_top1']): out += ', teacher {teacher_top1:.2f} {unit}'
     if isinstance(r['body'], str): out += ', bodies from {body}'
-    if r['holdout']: out += ', measured on {holdout:g} a class of train'
+    if r['holdout']: out += ', measured on {holdout:g} a class of train' if r['holdout']>=1 else ', measured on {holdout:.0%} of train'
     return out.format_map(r)
 
 # %% ../../nbs/34_run.report.ipynb #c7545800

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/34a_run.shipping.ipynb #47932bc6
+# %% ../../nbs/34a_run.shipping.ipynb #acb8186b
 import shutil
 import pandas as pd
 from fastcore.basics import patch
@@ -22,7 +22,7 @@ from ..predict import Preprocess, Shipped, ship_classifier
 from .job import Job
 from ..teacher import norm_stats
 
-# %% ../../nbs/34a_run.shipping.ipynb #6117f49b
+# %% ../../nbs/34a_run.shipping.ipynb #b792f7d2
 class _Pictures:
     "Arrays of an `Images` as RGB pictures, each read when it is asked for"
     def __init__(self, images): self.images = images
@@ -39,7 +39,7 @@ def _measured(self:Job, dls):
     ds = dls.valid.dataset
     return _Pictures(ds.x),ds.y.cpu(),f'{len(ds)} validation pictures of {of}'
 
-# %% ../../nbs/34a_run.shipping.ipynb #9fc1451c
+# %% ../../nbs/34a_run.shipping.ipynb #d812b996
 _known = "Not known: nobody has tried it on other photographs than those above."
 _chosen_by = "The figures are of the pictures by which the method and the run were chosen, so they are a little too good. "
 
@@ -58,7 +58,7 @@ def chosen(self:Job,
     own = rows[rows.method==m]
     return m,int(own.seed[own.top1.idxmax()])
 
-# %% ../../nbs/34a_run.shipping.ipynb #819cf451
+# %% ../../nbs/34a_run.shipping.ipynb #5e3e8bac
 @patch
 def ship(self:Job,
     rows,        # of finished students, dicts or a DataFrame
