@@ -38,10 +38,11 @@ from .run.recipes import Recipe, get_recipe, make_dls
 from .cache import ViewCache
 from .distributed import share_dls, shared_ctx
 from .run.options import RunOptions
-from .run.experiment import run_recipe
+from .run.experiment import folder_learner, run_recipe
 from .run.pretrain import read_card, save_teacher, train_teacher, verify_teacher
 from .rescale import match_scale
 from .ship import compare_networks, export_learner, export_onnx, export_program
+from .predict import ship_classifier
 from .ship import load_student, model_card, push_student, save_student
 from .run.report import compare_table, paired_table, plot_methods, plot_published, read_ledger, summarise
 

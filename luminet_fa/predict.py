@@ -6,7 +6,7 @@
 __all__ = ['Preprocess', 'plain_learner', 'without_package', 'by_class', 'plot_differences', 'Shipped', 'ship_classifier',
            'Predictor', 'predict', 'main']
 
-# %% ../nbs/27a_predict.ipynb #f56f0210
+# %% ../nbs/27a_predict.ipynb #7081c028
 import argparse, warnings
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -28,7 +28,7 @@ from .data.store import read_image
 from .ship import _config, _ours, _put, _strange, _student
 from .ship import compare_networks, export_learner, export_onnx, load_student, model_card, save_student
 
-# %% ../nbs/27a_predict.ipynb #31a52461
+# %% ../nbs/27a_predict.ipynb #050c4b48
 @dataclass(frozen=True)
 class Preprocess:
     "What is done to a photograph before a network sees it"
@@ -38,7 +38,7 @@ class Preprocess:
     std:tuple   # of the pixels in 0..1, one per channel, >0
     interpolation:str='bilinear' # antialiased, as Pillow does it
 
-# %% ../nbs/27a_predict.ipynb #c86ac5ed
+# %% ../nbs/27a_predict.ipynb #e079c34d
 @patch
 def cut(self:Preprocess,
     im:Image.Image, # RGB, of any size
@@ -51,7 +51,7 @@ def cut(self:Preprocess,
     edge = (r-self.size)//2
     return im.crop((edge, edge, edge+self.size, edge+self.size))
 
-# %% ../nbs/27a_predict.ipynb #7e289296
+# %% ../nbs/27a_predict.ipynb #68199c14
 @patch
 def __call__(self:Preprocess,
     ims, # RGB pictures, of any size
@@ -61,7 +61,7 @@ def __call__(self:Preprocess,
     mean,std = (torch.tensor(o, dtype=torch.float32).view(-1,1,1) for o in (self.mean,self.std))
     return (px.float()/255-mean)/std
 
-# %% ../nbs/27a_predict.ipynb #60a9042b
+# %% ../nbs/27a_predict.ipynb #39b0b547
 def plain_learner(
     model:nn.Module, # images (B,3,size,size) -> logits (B,C)
     vocab,           # C class names, in the order of the logits
@@ -76,7 +76,7 @@ def plain_learner(
     dls = block.dataloaders([(grey, vocab[0])]*3, bs=2, num_workers=0, device='cpu')
     return Learner(dls, model, loss_func=CrossEntropyLossFlat(), path=path)
 
-# %% ../nbs/27a_predict.ipynb #2897ad61
+# %% ../nbs/27a_predict.ipynb #28405f7e
 def without_package(
     model:nn.Module, # in eval mode
 )->nn.Module:        # one that answers alike
@@ -86,7 +86,7 @@ def without_package(
     except Exception: return model
     return model if any(map(_ours, m.modules())) or 'luminet_fa' in m.code else m
 
-# %% ../nbs/27a_predict.ipynb #8907538d
+# %% ../nbs/27a_predict.ipynb #b2c913ff
 def by_class(
     right:dict, # name -> whether each image was right, bool (N,)
     y,          # labels, int64, (N,)
@@ -99,7 +99,7 @@ def by_class(
     out.insert(0, 'images', g.size())
     return out.set_axis(pd.Index([vocab[i] for i in out.index], name='class'))
 
-# %% ../nbs/27a_predict.ipynb #893c7bcd
+# %% ../nbs/27a_predict.ipynb #66662320
 def plot_differences(
     ims,       # RGB pictures
     y,         # labels, int64, (N,)
@@ -118,7 +118,7 @@ def plot_differences(
     for ax in fig.axes: ax.axis('off')
     return fig
 
-# %% ../nbs/27a_predict.ipynb #05159101
+# %% ../nbs/27a_predict.ipynb #8ac3e417
 def _asked(nets, pre, ims):
     "The classes that each of `nets`, Teachers or networks, takes the pictures for, on the CPU"
     said = {k:[] for k in nets}
@@ -142,7 +142,7 @@ def _try_onnx(model, x, file, meta):
     try: export_onnx(model, x, file, metadata=meta)
     except (ImportError, InputError) as e: return str(e)
 
-# %% ../nbs/27a_predict.ipynb #ccb59360
+# %% ../nbs/27a_predict.ipynb #6f4c18b7
 def _session(file):
     "The ONNX network in `file` as a function of a batch"
     import onnxruntime as ort
@@ -151,7 +151,7 @@ def _session(file):
     s = ort.InferenceSession(str(file), o, providers=['CPUExecutionProvider'])
     return lambda x: torch.from_numpy(s.run(None, {'x': x.numpy()})[0])
 
-# %% ../nbs/27a_predict.ipynb #dea7b7b2
+# %% ../nbs/27a_predict.ipynb #88928f30
 _use = """
 ## Use it
 
@@ -176,7 +176,7 @@ With fastai: `load_learner('export.pkl').predict('photo.jpg')`; a `.pkl` is a pr
 With luminet_fa: `predict(folder, 'photo.jpg')`, or `python -m luminet_fa.predict FOLDER PHOTO`.
 """
 
-# %% ../nbs/27a_predict.ipynb #66634292
+# %% ../nbs/27a_predict.ipynb #a0396f08
 def _table(df):
     "`df` as a table of Markdown, with its index in front"
     rows = [['', *df.columns], ['---']*(df.shape[1]+1), *df.astype(object).fillna('').reset_index().map(as_markdown).values]
@@ -201,7 +201,7 @@ class Shipped:
         return '\n\n'.join([*tables, '\n'.join([*self.missing, f'the student is in {self.folder}'])])
     __repr__ = __str__
 
-# %% ../nbs/27a_predict.ipynb #bdd3258a
+# %% ../nbs/27a_predict.ipynb #dac8efcf
 def ship_classifier(
     folder,           # to make, or to write into
     model:nn.Module,  # images (B,3,size,size) -> logits (B,C); trained
@@ -235,7 +235,7 @@ def ship_classifier(
     if teacher is not None: plot_differences(ims, y, said['student'], said['teacher'], vocab).savefig(folder/'differences.png', dpi=130)
     return Shipped(folder, classes, networks, missing)
 
-# %% ../nbs/27a_predict.ipynb #178200d1
+# %% ../nbs/27a_predict.ipynb #5cc68720
 class Predictor:
     "What a folder of `ship_classifier` holds, ready to be asked about photographs; by ONNX Runtime where that is there, else by torch"
     def __init__(self,
@@ -256,7 +256,7 @@ class Predictor:
         i = int(p.argmax())
         return self.vocab[i],i,p
 
-# %% ../nbs/27a_predict.ipynb #50df3f4c
+# %% ../nbs/27a_predict.ipynb #be79aa96
 def _picture(file):
     "The picture in `file`"
     if not Path(file).exists(): raise PathError(f"there is no picture at {file}")
@@ -271,7 +271,7 @@ def predict(
     "What the student in `folder` says of one photograph; for many make a Predictor"
     return Predictor(folder)(photo)
 
-# %% ../nbs/27a_predict.ipynb #9a4b5ebb
+# %% ../nbs/27a_predict.ipynb #fd9ac5a0
 def main(args=None):
     "The program behind `python -m luminet_fa.predict`"
     p = argparse.ArgumentParser('python -m luminet_fa.predict', description='Say what is on photographs')
@@ -284,6 +284,6 @@ def main(args=None):
             name,i,p = ask(f)
             print(f'{f}\t{name}\t{p[i]:.4f}')
 
-# %% ../nbs/27a_predict.ipynb #60c11998
+# %% ../nbs/27a_predict.ipynb #bdb5f164
 #| eval: false
 if __name__=='__main__': main()

@@ -70,16 +70,16 @@ def tiny_cifar(
         np.savez(path/f'cifar100-{s}.npz', x=x.astype(np.uint8), y=y)
     return path
 
-# %% ../nbs/90_test_utils.ipynb #e3eec590
+# %% ../nbs/90_test_utils.ipynb #72d9d0d8
 def toy_photos(
     path,            # folder to make
-    splits=dict(train=16, val=4), # name of a split's folder -> pictures of each class; {'': n}: class folders alone
+    splits=None,     # name of a split's folder -> pictures of each class; {'': n}: class folders alone; None: train 16, val 4
     vocab=('blue','green','red'), # up to three classes
     size:int=40,     # shorter side, pixels; the longer one is half as long again
 )->Path:             # the folder
     "Pictures of two sizes in a folder for each class"
     rng,path = np.random.RandomState(0),Path(path)
-    for s,n in splits.items():
+    for s,n in (splits or dict(train=16, val=4)).items():
         for c,name in enumerate(vocab):
             (path/s/name).mkdir(parents=True, exist_ok=True)
             for i in range(n):

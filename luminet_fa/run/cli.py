@@ -15,7 +15,7 @@ from fastai.torch_core import rank_distrib
 from fastcore.foundation import L
 from fastcore.meta import delegates
 from fastcore.script import anno_parser
-from ..core import InputError, error_text, one_line_errors
+from ..core import InputError, error_text, one_line_errors, pick
 from ..data.cifar import cifar_dls
 from ..data.sets import data_sets
 from ..losses import distill_methods
@@ -119,7 +119,8 @@ def _as_json(res):
     "What a program has found, on one line for other programs"
     rows = res.rows[['method','seed','epochs','top1','best_top1','teacher_top1','seconds']].to_dict('records')
     shipped = res.shipped and str(res.shipped.folder)
-    return dumps(dict(measure=_measure(res.rows), rows=rows, verdict=res.verdict(), figure=str(res.file), shipped=shipped, problems=res.problems))
+    said = dict(measure=_measure(res.rows), rows=rows, verdict=res.verdict(), problems=res.problems)
+    return dumps(dict(said, figure=str(res.file), shipped=shipped))
 
 def _show_result(res, recipe, json=False):
     "Print what a program has found; end with status 1 where something was lost or stopped"
@@ -132,7 +133,7 @@ def _show_result(res, recipe, json=False):
     if json: print(_as_json(res).replace('NaN', 'null'))
     if res.problems: sys.exit('\n'.join(['not all went well:', *res.problems]))
 
-# %% ../../nbs/37_run.cli.ipynb #75bc1ca3
+# %% ../../nbs/37_run.cli.ipynb #cdeb2586
 _groups = {'networks and data':'path teacher student start bodies labels size holdout images trust check weights',
            'training':'epochs pretrain schedule opt bs lr dtype device compile cache sync minutes fresh seed',
            'output':'out ledger ship log quiet json verbose config'}
@@ -147,13 +148,13 @@ def _parser(f, examples=''):
     p.epilog,p.formatter_class = examples,argparse.RawDescriptionHelpFormatter
     return p
 
-# %% ../../nbs/37_run.cli.ipynb #dd1689f9
+# %% ../../nbs/37_run.cli.ipynb #b480d43e
 def _read_config(file, names):
     "Options that stand in a TOML file"
     try: d = tomllib.loads(Path(file).read_text())
     except FileNotFoundError: raise InputError(f"there is no {file}") from None
     except (OSError, ValueError) as e: raise InputError(f"{file} cannot be read as TOML: {e}") from None
-    if bad := sorted(d.keys()-names): raise InputError(f"{file} has unknown options {', '.join(bad)}; there are: {', '.join(sorted(names))}")
+    for k in d: pick(sorted(names), k, f'option in {file}:')
     return {k:as_words(v) if isinstance(v, dict) else v for k,v in d.items()}
 
 def _main(f, args=None, examples=''):
@@ -165,7 +166,7 @@ def _main(f, args=None, examples=''):
         if file: p.set_defaults(**_read_config(file, names))
     return f(**{k:v for k,v in vars(p.parse_args(args)).items() if k in names})
 
-# %% ../../nbs/37_run.cli.ipynb #58039cc6
+# %% ../../nbs/37_run.cli.ipynb #5523f284
 _examples = """examples:
   luminet_distill                                        the embedded digits, one minute
   luminet_distill --list                                 every recipe
@@ -208,7 +209,7 @@ def luminet_teacher(
     if card['published_top1']: said += ' (published: {published_top1} %, 240 epochs, step decay, best epoch)'
     print(said.format(file, **card))
 
-# %% ../../nbs/37_run.cli.ipynb #f64cb869
+# %% ../../nbs/37_run.cli.ipynb #36d6f956
 def teacher_main(
     args:list=None, # words; None: of the command line
 ):

@@ -23,7 +23,7 @@ from .ledger import source_commit
 from .options import RunOptions, check_device, check_list, check_seeds
 from .recipes import Recipe, get_recipe
 from .report import Summary
-import luminet_fa.run.shipping                       # Job.ship
+from .shipping import ship_run
 
 # %% ../../nbs/35_run.experiment.ipynb #31c0de10
 def _with_settings(r, methods, settings):
@@ -38,7 +38,7 @@ def _with_settings(r, methods, settings):
         if bad := settings.keys()-known: raise InputError(f"{m} has no setting {', '.join(sorted(bad))}; it has {', '.join(known)}")
     return replace(r, methods=r.methods|{m: s|settings for m,s in own.items()})
 
-# %% ../../nbs/35_run.experiment.ipynb #7cefd5fd
+# %% ../../nbs/35_run.experiment.ipynb #c07d9d70
 def _body(name, weights=None):
     "What the network `name` starts from, as the recipe has it: a file, else what is published for it, else nothing"
     return dict(body=str(weights)) if weights else dict(body='published') if n_published(name) else {}
@@ -51,7 +51,7 @@ def _student(r, name, weights):
     own = 'body' in r.net or weights
     return replace(r, student=name, net=_body(name, weights) if own else r.net)
 
-# %% ../../nbs/35_run.experiment.ipynb #eefd9d94
+# %% ../../nbs/35_run.experiment.ipynb #4534ff21
 def _teacher(r, teacher):
     "Recipe `r` with the network that `teacher` names, and what is left to load"
     if not isinstance(teacher, str) or Path(teacher).exists(): return r,teacher
@@ -61,7 +61,7 @@ def _teacher(r, teacher):
     if not own or Path(name).suffix in ('.pkl','.pth','.safetensors'): return r,teacher
     return replace(r, teacher=name, teacher_net=_body(name)),None
 
-# %% ../../nbs/35_run.experiment.ipynb #2958afe3
+# %% ../../nbs/35_run.experiment.ipynb #faa7cdfc
 def _plan(recipe, methods, settings, teacher, student, start, fields, **options):
     "The Job of a recipe with other `fields`, and what its teacher is to be loaded from"
     r = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
@@ -82,7 +82,7 @@ def run_recipe(
     schedule:str=None,   # onecycle, or paper for the benchmark's step decay (default: the recipe's)
     opt:str=None,        # optimizer under one cycle: sgd, nesterov or adamw (default: the recipe's)
     settings=None,       # of the methods, to replace the recipe's: `lr`, and arguments of loss and callback
-    teacher:str=None,    # FILE or NAME=FILE of weights, with trust a learner (.pkl), NAME; ImageNet: published, timm:NAME (default: train it)
+    teacher:str=None,    # FILE or NAME=FILE of weights, NAME, published, or with trust a learner (.pkl) (default: train it)
     student:str=None,    # network: of timm (timm:NAME), torchvision or CIFAR (default: the recipe's)
     start:str=None,      # file of weights that the student starts from (folders: default published ones)
     size:int=None,       # height and width of the images, pixels, for folders and ImageNet (default: the recipe's)
@@ -123,12 +123,12 @@ def run(self:Job,
         if not rank_distrib(): summ.shipped = self._ship(summ, ship)
         return summ
 
-# %% ../../nbs/35_run.experiment.ipynb #5b383241
+# %% ../../nbs/35_run.experiment.ipynb #76c63802
 @patch
 def _ship(self:Job, summ, method):
     "What goes out, if something does: of a folder of pictures always, unless `method` is 'none'"
     if method=='none' or not (method or self.data.folders): return None
-    shipped = self.ship(summ.rows, None if method=='best' else method)
+    shipped = ship_run(self, summ.rows, None if method=='best' else method)
     if summ.file.exists(): shutil.copy(summ.file, shipped.folder/'training.png')
     return shipped
 
@@ -158,7 +158,7 @@ def _summary(self:Job, teachers, students, stopped):
     if not summ.file.exists(): self._problem(f"{summ.file} could not be written: the figure is lost, its rows are in the table")
     return summ
 
-# %% ../../nbs/35_run.experiment.ipynb #4f275bd0
+# %% ../../nbs/35_run.experiment.ipynb #e9bab2c5
 @delegates(RunOptions, but=['path'])
 def folder_learner(
     path,                # folder of pictures with a folder for each class, or a store

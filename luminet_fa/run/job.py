@@ -57,7 +57,8 @@ class Job(RunOptions):
         self._body_id = lru_cache(lambda f: f if f=='published' else fingerprint(read_weights(f)))
         self._divided = 0                                           # share of a folder that was set apart to validate on
         self._built = None                                          # store that was made of a folder
-        self._hashes,self.problems = {},[]                          # (number of images, without labels?) -> hash of the data; what was lost or stopped
+        self._hashes = {}                                           # (number of images, without labels?) -> hash of the data
+        self.problems = []                                          # what was lost or stopped
     def _say(self, *words):
         "Print a line, unless this run is silent or another process talks"
         if self.verbose and not rank_distrib(): print(*words, flush=True)
@@ -93,13 +94,13 @@ def n_images(self:Job,
     "How many images a method trains on"
     return self.images or (0 if method=='teacher' else self.recipe.images)
 
-# %% ../../nbs/33_run.job.ipynb #c8e9c974
+# %% ../../nbs/33_run.job.ipynb #cafab99d
 @patch
 def _unlabelled(self:Job, method):
     "Does a method train on images whose labels it is not told?"
     return self.recipe.labels<1 and method!='teacher' and _has_teacher(method)
 
-# %% ../../nbs/33_run.job.ipynb #7752926d
+# %% ../../nbs/33_run.job.ipynb #38ed67ea
 @patch
 def _store(self:Job):
     "Where the data of this job are: `path`, or the store that is made of the pictures there"
@@ -251,7 +252,7 @@ def _line(learn, log):
     cells = [f'{k} {format(v, ".4f") if isinstance(v, float) else v}' for k,v in zip(learn.recorder.metric_names[1:], values)]
     print(f'epoch {epoch+1}/{learn.n_epoch}:', ', '.join(cells), flush=True)
 
-# %% ../../nbs/33_run.job.ipynb #7b11420d
+# %% ../../nbs/33_run.job.ipynb #c81e267d
 @patch
 def _loggers(self:Job, method, seed):
     "The callback that logs one run, if one does"
@@ -263,8 +264,9 @@ def _loggers(self:Job, method, seed):
             return [TensorBoardCallback(self.folder/'tensorboard'/name, trace_model=False, log_preds=False)]
         import wandb
         from fastai.callback.wandb import WandbCallback
-    except ImportError as e: raise InputError(f"log {self.log} needs a package that is not here ({e.name}): pip install {self.log}") from None
-    wandb.init(project=f"luminet_fa {self.recipe.name}", name=name, dir=self.out, reinit='finish_previous', config=self.settings(method, seed))
+    except ImportError as e: raise InputError(f"log needs a package that is not here ({e.name}): pip install {self.log}") from None
+    project = f"luminet_fa {self.recipe.name.replace('/', ' ')}"
+    wandb.init(project=project, name=name, dir=self.out, reinit='finish_previous', config=self.settings(method, seed))
     return [WandbCallback(log_preds=False, log_model=False)]
 
 # %% ../../nbs/33_run.job.ipynb #60101282
@@ -420,7 +422,7 @@ def as_start(self:Job,
     self.recipe = replace(r, teacher_net=r.teacher_net|dict(body=str(teacher)))
     self._say(f'{teacher} has {c:,} classes, the pictures {k:,}: {r.teacher} starts from it and is fine-tuned')
 
-# %% ../../nbs/33_run.job.ipynb #c96d2cd5
+# %% ../../nbs/33_run.job.ipynb #fe61219e
 @patch
 def _fitted(self:Job, t, dls):
     "The Teacher `t` for pixels and classes of `dls`, as far as it is known what it was trained on"
@@ -429,7 +431,7 @@ def _fitted(self:Job, t, dls):
     if t.vocab is not None: t.class_map = torch.tensor(match_classes(dls.vocab, t.vocab))
     return t
 
-# %% ../../nbs/33_run.job.ipynb #9899d904
+# %% ../../nbs/33_run.job.ipynb #edae810a
 @patch
 def use_teacher(self:Job,
     teacher=None, # what load_teacher takes; also 'published' (torchvision's), for ImageNet 'timm:NAME'; None: train one with seed 0

@@ -93,7 +93,7 @@ def as_words(
     "Settings as the programs take them"
     return [f'{k}={v if isinstance(v, str) else format(v, "g")}' for k,v in d.items()]
 
-# %% ../../nbs/32_run.options.ipynb #e28b7466
+# %% ../../nbs/32_run.options.ipynb #625e81df
 def _is_file(net, usual): return net.get('body') not in (None,'published',usual.get('body'))
 
 def _teacher_word(job, usual):
@@ -110,7 +110,8 @@ def command(
     r,usual,n = job.recipe,recipes.get(job.recipe.name, job.recipe),processes()[1]
     said = dict(methods=job.methods, seeds=r.seeds, epochs=r.epochs, pretrain=r.pretrain,
                 schedule=r.schedule!=usual.schedule and r.schedule, opt=r.opt!=usual.opt and r.opt,
-                settings=as_words(job.changed), teacher=_teacher_word(job, usual), start=_is_file(r.net, usual.net) and not job.bodies and 'FILE',
+                settings=as_words(job.changed), teacher=_teacher_word(job, usual),
+                start=_is_file(r.net, usual.net) and not job.bodies and 'FILE',
                 **{k:getattr(r, k)!=getattr(usual, k) and getattr(r, k) for k in ('student','size','bs','labels')},
                 **{k:getattr(job, k) for k in signature(RunOptions).parameters if k not in _silent})
     words = ['luminet_distill' if n==1 else f'torchrun --nproc_per_node {n} $(which luminet_distill)', r.name]

@@ -102,7 +102,7 @@ def optimiser(self:Recipe)->str: # as opt_func takes it
     "Name of the optimiser under this recipe's schedule"
     return 'sgd' if self.schedule=='paper' else self.opt
 
-# %% ../../nbs/30_run.recipes.ipynb #63cfcd73
+# %% ../../nbs/30_run.recipes.ipynb #c7998a65
 @patch
 def for_classes(self:Recipe,
     c:int, # classes C of the data, >=2
@@ -196,10 +196,10 @@ _imagenets = [
 _tiny = replace(_imagenets[0], name='imagenet/tiny', epochs=12, pretrain=15, bs=128, lr=.1, teacher_lr=.1, size=64, start_size=48,
                 published={}, source="ours: the first pair's settings", note='a few thousand images of 64 pixels; not a pair of the paper')
 
-# %% ../../nbs/30_run.recipes.ipynb #2a63eb51
+# %% ../../nbs/30_run.recipes.ipynb #3d3a13f1
 _folder = Recipe('folder', 'folder', 'resnet50', 'mobilenet_v3_large', _methods(None, 4., 1.), epochs=10, pretrain=5, bs=64, lr=1e-3,
                  teacher_lr=5e-4, wd=.01, teacher_wd=.01, opt='adamw', size=224, net=dict(body='published'),
-                 teacher_net=dict(body='published'), seeds=(0,), note='any folder of photographs; --teacher and --student name the networks',
+                 teacher_net=dict(body='published'), seeds=(0,), note='any folder of photographs',
                  source="ours; LumiNet's alpha by the number of classes, 33*(C/100)**.25")
 
 # %% ../../nbs/30_run.recipes.ipynb #aa4e3d74
@@ -255,7 +255,7 @@ def get_recipe(
     if bad := sorted({*overrides}-{*names}): raise InputError(f"a recipe has no {', '.join(bad)}; it has {', '.join(names)}")
     return replace(pick(recipes, name, 'recipe'), **{k:v for k,v in overrides.items() if v is not None})
 
-# %% ../../nbs/30_run.recipes.ipynb #96c6684a
+# %% ../../nbs/30_run.recipes.ipynb #d9458615
 def _few_labels(ds, share, keep):
     "`ds` with labels for a share of each class; the other images stay, with the label -100, or go; `total` is their number"
     y,p = ds.y.cpu(),torch.randperm(len(ds), generator=torch.Generator().manual_seed(0))
@@ -266,7 +266,7 @@ def _few_labels(ds, share, keep):
     new.loss_func,new.total = labelled_loss,len(ds)
     return new
 
-# %% ../../nbs/30_run.recipes.ipynb #805a5334
+# %% ../../nbs/30_run.recipes.ipynb #81749dfa
 def labelled_loss(
     z, # logits, (B,C)
     y, # labels, int64, (B,); -100: none

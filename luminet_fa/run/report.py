@@ -74,7 +74,8 @@ def contrasts(
     return out
 
 # %% ../../nbs/34_run.report.ipynb #b61e573b
-_protocol = ['recipe','teacher','student','schedule','opt','epochs','bs','wd','images','dtype','holdout','processes','teacher_top1','body','data']
+_protocol = ['recipe','teacher','student','schedule','opt','epochs','bs','wd','images','dtype','holdout','processes','teacher_top1',
+             'body','data']
 _keys = [*_protocol,'method','lr','settings']
 _unsaid = dict(settings='', date='', processes=1, holdout=0.)  # the earliest rows ran in one process, rows made by hand on the test set
 
