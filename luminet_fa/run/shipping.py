@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['chosen', 'ship_run']
 
-# %% ../../nbs/34a_run.shipping.ipynb #95de6f74
+# %% ../../nbs/34a_run.shipping.ipynb #d289a559
 import pandas as pd
 from fastcore.foundation import first
 from pathlib import Path
@@ -19,7 +19,7 @@ from ..models.core import load_weights, read_weights
 from ..predict import Preprocess, Shipped, ship_classifier
 from ..teacher import norm_stats
 
-# %% ../../nbs/34a_run.shipping.ipynb #8ea40533
+# %% ../../nbs/34a_run.shipping.ipynb #d5ccacf7
 class _Pictures:
     "Arrays of an `Images` as RGB pictures, each read when it is asked for"
     def __init__(self, images): self.images = images
@@ -35,7 +35,7 @@ def _measured(job, dls):
     ds = dls.valid.dataset
     return _Pictures(ds.x),ds.y.cpu(),f'{len(ds)} validation pictures of {of}'
 
-# %% ../../nbs/34a_run.shipping.ipynb #6eb72cbe
+# %% ../../nbs/34a_run.shipping.ipynb #f722c864
 _known = "Not known: nobody has tried it on other photographs than those above."
 _chosen_by = "The figures are of the pictures by which the method and the run were chosen, so they are a little too good. "
 
@@ -46,7 +46,8 @@ def chosen(
 )->tuple:        # method, seed
     "Which student goes out, and a line about it where that is not LumiNet's"
     means = rows.groupby('method', sort=False).top1.mean()
-    m = pick([*means.index], method, 'method with a finished run') if method else means.idxmax()
+    best = 'luminet' if means.get('luminet')==means.max() else means.idxmax()
+    m = pick([*means.index], method, 'method with a finished run') if method else best
     if not method and m!='luminet' and 'luminet' in means:
         name,unit = distill_methods[m].label,job.data.measure.rpartition(', ')[2]
         job._say(f'{name} has the best mean on the validation images, {means[m]:.2f} {unit} where LumiNet has {means.luminet:.2f}: '
@@ -54,7 +55,7 @@ def chosen(
     own = rows[rows.method==m]
     return m,int(own.seed[own.top1.idxmax()])
 
-# %% ../../nbs/34a_run.shipping.ipynb #7f5641f6
+# %% ../../nbs/34a_run.shipping.ipynb #75960f87
 def ship_run(
     job,         # a Job whose students are finished
     rows,        # of these, dicts or a DataFrame
