@@ -19,7 +19,7 @@ from ..speed import bf16_pays
 class RunOptions:
     "Where a run reads and writes, and how it computes"
     def __init__(self,
-        path:str=None,      # folder of the data; ImageNet: a store of luminet_store; coco: in COCO's format; digits and shapes need none
+        path:str=None,      # folder of the data: class folders, COCO's format, ImageNet's store; digits and shapes need none
         bodies:str=None,    # folder of weights that networks start from, NAME.safetensors (default: published ones, downloaded)
         out:str='runs',     # folder for checkpoints, weights, table and figure
         ledger:str=None,    # folder of tracked tables that get the rows as well
@@ -93,7 +93,7 @@ def as_words(
     "Settings as the programs take them"
     return [f'{k}={v if isinstance(v, str) else format(v, "g")}' for k,v in d.items()]
 
-# %% ../../nbs/32_run.options.ipynb #625e81df
+# %% ../../nbs/32_run.options.ipynb #bb8c53c7
 def _is_file(net, usual): return net.get('body') not in (None,'published',usual.get('body'))
 
 def _teacher_word(job, usual):
