@@ -222,8 +222,8 @@ def _check(st, nv, size, resize):
         raise InputError(f"the store {st.folder} holds images of {st.size} pixels, so resize={resize} would enlarge them: "
                          f"use resize<={st.size}, or build a larger store with `luminet_store DIR OUT --size {resize}`")
     if not nv:
-        raise InputError(f"the store {st.folder} has no validation images: use holdout, "
-                         "or build it again from a folder with val/, or with valid_pct")
+        raise InputError(f"the store {st.folder} has no validation images: use holdout, or build it again from a folder with val/, "
+                         "or with valid_pct")
 
 # %% ../../nbs/22_data.imagenet.ipynb #fcb224ec
 @delegates(StoreDL.__init__, but=['shuffle','rank','world'])

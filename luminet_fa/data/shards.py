@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['image_suffixes', 'find_shards', 'split_word', 'scan_shards', 'read_shard']
 
-# %% ../../nbs/18a_data.shards.ipynb #c74740bd
+# %% ../../nbs/18a_data.shards.ipynb #90d406f7
 import io, json, re, tarfile
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from ..core import InputError
 
-# %% ../../nbs/18a_data.shards.ipynb #b658753c
+# %% ../../nbs/18a_data.shards.ipynb #d86c1a97
 image_suffixes = {'.jpg','.jpeg','.png','.webp','.bmp','.gif','.tif','.tiff'}
 
 def find_shards(
@@ -24,7 +24,7 @@ def find_shards(
     there = (o for level in ('[!.]*','[!.]*/[!.]*') for o in path.glob(level))
     return sorted(o.relative_to(path).as_posix() for o in there if o.suffix in _readers and o.is_file() and not o.name.startswith('cache-'))
 
-# %% ../../nbs/18a_data.shards.ipynb #208f15b3
+# %% ../../nbs/18a_data.shards.ipynb #bfd7386b
 def split_word(
     shard, # name of a shard, with the folder it is in
 )->str:    # 'train', 'val', 'valid', 'validation' or 'test'; '.' where none of these words stands in it
@@ -32,7 +32,7 @@ def split_word(
     m = re.search(r'(?<![a-z])(train|validation|valid|val|test)(?![a-z])', shard.lower())
     return m[1] if m else '.'
 
-# %% ../../nbs/18a_data.shards.ipynb #e226c90f
+# %% ../../nbs/18a_data.shards.ipynb #5c35ddbe
 _member = re.compile(r'((?:.*/)?[^/.]+)\.([^/]+)', re.S)      # name of a sample, and what of it this is
 
 def _tar_label(t, parts):
@@ -44,7 +44,7 @@ def _tar_label(t, parts):
     found = json.loads(text('json')) if 'json' in parts else None
     return found.get('label') if isinstance(found, dict) else None
 
-# %% ../../nbs/18a_data.shards.ipynb #1aca9bb3
+# %% ../../nbs/18a_data.shards.ipynb #c9744a3c
 def _tar_rows(file):
     "No class names, and name, label and place of each sample; no place where it has no picture"
     samples = {}
@@ -54,18 +54,18 @@ def _tar_rows(file):
         found = {name: next((m for s,m in parts.items() if f'.{s}' in image_suffixes), None) for name,parts in samples.items()}
         return [],[(name, _tar_label(t, samples[name]), m and (m.offset_data, m.size)) for name,m in found.items()]
 
-# %% ../../nbs/18a_data.shards.ipynb #27342c94
+# %% ../../nbs/18a_data.shards.ipynb #fc10f0cb
 def _tar_pictures(file, places):
     with open(file, 'rb') as f:
         for start,n in places:
             f.seek(start)
             yield f.read(n)
 
-# %% ../../nbs/18a_data.shards.ipynb #473c0fe0
+# %% ../../nbs/18a_data.shards.ipynb #821a33cf
 def _groups(file):
     "Schema and number of groups of rows of a table in a file, and a function of group and column that reads one"
     try: import pyarrow.parquet as pq, pyarrow as pa
-    except ImportError as e: raise InputError(f"{file} needs the package of luminet_fa[arrow]: pip install pyarrow ({e})") from None
+    except ImportError: raise InputError(f"{file} needs the package of luminet_fa[arrow]: pip install pyarrow") from None
     if file.suffix=='.parquet':
         f = pq.ParquetFile(file)
         return f.schema_arrow,f.num_row_groups,lambda g,c: f.read_row_group(g, [c])[c]
@@ -73,7 +73,7 @@ def _groups(file):
     groups = [*f]
     return f.schema,len(groups),lambda g,c: groups[g][c]
 
-# %% ../../nbs/18a_data.shards.ipynb #27c76897
+# %% ../../nbs/18a_data.shards.ipynb #da06d6b5
 def _columns(file, schema):
     "The names of the columns of pictures and labels, and those of the classes where there are any"
     said = json.loads((schema.metadata or {}).get(b'huggingface', '{}')).get('info', {}).get('features', {})
@@ -84,7 +84,7 @@ def _columns(file, schema):
     if None in (image,label): raise InputError(f"{file} must have a column `image` and a column `label`, it has {', '.join(schema.names)}")
     return image,label,classes.get(label, [])
 
-# %% ../../nbs/18a_data.shards.ipynb #b32329f0
+# %% ../../nbs/18a_data.shards.ipynb #d7a0bed7
 def _table_rows(file):
     "Class names where there are any, and number, label and place of each row"
     schema,n,get = _groups(file)
@@ -92,7 +92,7 @@ def _table_rows(file):
     rows = [(v,(g,i)) for g in range(n) for i,v in enumerate(get(g, label).to_pylist())]
     return names,[(k, *o) for k,o in enumerate(rows)]
 
-# %% ../../nbs/18a_data.shards.ipynb #18224e0d
+# %% ../../nbs/18a_data.shards.ipynb #447633ee
 def _table_pictures(file, places):
     schema,_,get = _groups(file)
     image = _columns(file, schema)[0]
@@ -103,12 +103,12 @@ def _table_pictures(file, places):
             if isinstance(v, dict): v = v['bytes'] or _elsewhere(file, v['path'])
             yield v or b''
 
-# %% ../../nbs/18a_data.shards.ipynb #8ab50be1
+# %% ../../nbs/18a_data.shards.ipynb #19baa0e8
 def _elsewhere(file, name):
     "Refuse to open a file that a table names: it may be any file of this machine"
     if name: raise InputError(f"{file} does not hold its pictures, it names {name}: write it by save_to_disk, which takes them in")
 
-# %% ../../nbs/18a_data.shards.ipynb #e4764934
+# %% ../../nbs/18a_data.shards.ipynb #437fe517
 _readers = {'.tar':(_tar_rows,_tar_pictures), '.arrow':(_table_rows,_table_pictures), '.parquet':(_table_rows,_table_pictures)}
 
 @contextmanager
@@ -120,13 +120,14 @@ def _whole_shard(file):
         if getattr(e, 'errno', None) is not None: raise
         raise InputError(f"{file} is damaged, or no shard: fetch it again, or take it away ({e})") from e
 
-# %% ../../nbs/18a_data.shards.ipynb #ddac244e
+# %% ../../nbs/18a_data.shards.ipynb #b9dbffa8
 def _class_of(label, names):
     "The class that a label means, a str, or an int where there are no names; None where it means none"
-    if isinstance(label, int): label = None if label<0 else label if not names else names[label] if label<len(names) else None
-    return label.replace('/', '|') if isinstance(label, str) and label else label if isinstance(label, int) else None
+    if isinstance(label, int) and names: label = names[label] if 0<=label<len(names) else None
+    if isinstance(label, str): return label.replace('/', '|') or None
+    return label if isinstance(label, int) and label>=0 else None
 
-# %% ../../nbs/18a_data.shards.ipynb #2d73225a
+# %% ../../nbs/18a_data.shards.ipynb #0aeb8e73
 def scan_shards(
     path,   # folder
     shards, # some of find_shards(path)
@@ -141,10 +142,10 @@ def scan_shards(
     seen = sorted({c for *_,c,_ in rows if c is not None}, key=lambda c: (isinstance(c, str), c))
     return [*(named | dict.fromkeys(map(str, seen)))],rows
 
-# %% ../../nbs/18a_data.shards.ipynb #bf3fc25a
+# %% ../../nbs/18a_data.shards.ipynb #88634635
 def read_shard(
     file,   # path of a shard
-    places, # of the pictures, from `scan_shards`
+    places, # of the pictures, as scan_shards gives them
 ):          # generator of open binary files
     "The pictures of a shard, one after another"
     with _whole_shard(file): yield from map(io.BytesIO, _readers[file.suffix][1](file, places))

@@ -211,7 +211,7 @@ def _note_classes(vocab, names, report):
             if s in empty: report.add('empty', f'{s}/{c}')
             elif 'train' in empty: report.add(f'{s}_only', c)
 
-# %% ../../nbs/18_data.store.ipynb #b2521a50
+# %% ../../nbs/18_data.store.ipynb #fb7a3eaf
 def _layout(path, there, valid_pct):
     "Which of `there`, folders or words in the names of shards, is which split; '.' is all of them. What `valid_pct` divides is train"
     part = {}
@@ -234,12 +234,12 @@ def has_valid(
     there = {*map(split_word, find_shards(path))} or {o.name for o in Path(path).iterdir() if o.is_dir()}
     return any(o.lower() in _splits['val'] for o in there)
 
-# %% ../../nbs/18_data.store.ipynb #0c7baa7d
+# %% ../../nbs/18_data.store.ipynb #238ef646
 def _check_inside(d, path, links):
     if not links and not d.resolve().is_relative_to(path.resolve()):
         raise InputError(f"{d} is a link that leads out of {path}: links=True (--links) follows such links")
 
-# %% ../../nbs/18_data.store.ipynb #30c1b415
+# %% ../../nbs/18_data.store.ipynb #97438cab
 def _split(path, s, report, links):
     "The names of the classes in a split's folder `s`, and a list of (name, bytes, time) of its images"
     _check_inside(path/s, path, links)
@@ -254,7 +254,7 @@ def _split(path, s, report, links):
             if _unseen.search(c): report.add('name', name)
     return classes,files
 
-# %% ../../nbs/18_data.store.ipynb #13bf6b17
+# %% ../../nbs/18_data.store.ipynb #b20b8c52
 def _shard_splits(path, shards, part, report, links):
     "What `_split` gives for each of the splits `part`, of shards; with each image its shard and its place there"
     of = {o: next((s for s,p in part.items() if p in ('.',split_word(o))), None) for o in shards}
@@ -270,7 +270,9 @@ def _shard_splits(path, shards, part, report, links):
     for c in filter(_unseen.search, vocab): report.add('name', c)
     return {s: (vocab,v) for s,v in files.items()}
 
-# %% ../../nbs/18_data.store.ipynb #afa11c50
+# %% ../../nbs/18_data.store.ipynb #808f46c3
+_blake = partial(hashlib.blake2b, digest_size=16)
+
 def _divide(files, part):
     "Images to train and to validate on: of each class the share `part`, those whose names have the lowest hashes"
     of,drawn = {},set()
@@ -293,7 +295,7 @@ def scan_images(
     shards = find_shards(path)
     part = _layout(path, {*map(split_word, shards)} if shards else [o.name for o in path.iterdir() if o.is_dir()], valid_pct)
     found = _shard_splits(path, shards, part, report, links) if shards else {s: _split(path, p, report, links) for s,p in part.items()}
-    vocab,files = found['train'][0],{s: found.get(s, ([],[]))[1] for s in _splits}
+    vocab,files = found['train'][0],{s: v for s,(_,v) in found.items()}
     if valid_pct: files['train'],files['val'] = _divide(files['train'], valid_pct)
     _note_classes(sorted({c for v,_ in found.values() for c in v}), {s: [o[0] for o in v] for s,v in files.items()}, report)
     report.refuse(path)
@@ -325,8 +327,6 @@ _version = 3   # of what a store holds: since 3, all that is said of an image st
 
 _replaced = contextmanager(replacing_yield)   # one attribute of an object, for a while
 
-_blake = partial(hashlib.blake2b, digest_size=16)
-
 def _file_hash(file):
     with open(file, 'rb') as f: return hashlib.file_digest(f, _blake).hexdigest()
 
@@ -347,7 +347,7 @@ def _pictures(root, files):
             with _naming(root/shard[0]): yield from read_shard(root/shard[0], [o[4] for o in some])
         else: yield from (root/o[0] for o in some)
 
-# %% ../../nbs/18_data.store.ipynb #fded3deb
+# %% ../../nbs/18_data.store.ipynb #0afef990
 _faults = {UnidentifiedImageError:'no_image', _Extreme:'extreme', InputError:'white'}
 
 def _try_read(file, size, upright):
@@ -463,6 +463,12 @@ def _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progre
     _finish(out, path, jobs, cfg, vocab, report, max_bad)
     return Store(out)
 
+# %% ../../nbs/18_data.store.ipynb #b41be193
+def _check_apart(out, path, files):
+    tops = {o[0].split('/')[0] for v in files.values() for o in v}      # '.' where nothing is above the class
+    if out==path or any(out.is_relative_to(path/o) for o in tops):
+        raise InputError(f"the store {out} cannot be among the images of {path}: name another folder")
+
 # %% ../../nbs/18_data.store.ipynb #ff2e9607
 def build_store(
     path,               # folder with train/<class>/, val/<class>/ (or valid/, validation/) and perhaps test/<class>/; or of shards
@@ -483,9 +489,8 @@ def build_store(
     path,out = (Path(o).expanduser().resolve() for o in (path,out))
     cfg = dict(version=_version, size=size, quality=quality, upright=upright)
     vocab,files,report = scan_images(path, links, valid_pct)
-    if out==path or any(out.is_relative_to(path/s) for s in {o[0].split('/')[0] for v in files.values() for o in v}):
-        raise InputError(f"the store {out} cannot be among the images of {path}: name another folder")
-    jobs = {f'{s}-{k:05d}': o for s in _splits for k,o in enumerate(chunked(files[s], chunk))}
+    _check_apart(out, path, files)
+    jobs = {f'{s}-{k:05d}': o for s,v in files.items() for k,o in enumerate(chunked(v, chunk))}
     out.mkdir(parents=True, exist_ok=True)
     with lock(out/'store.json', told=f'another build is under way in {out}: this one goes on when that one ends'):
         return _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progress)
