@@ -46,15 +46,16 @@ def _float32(forward, *args):
 class RoITap:
     "What one forward pass of a detector says about its regions"
     images = None   # ImageList: pixels after resizing, (B,3,H,W), and the size of each image before padding
+    targets = None  # their targets, boxes and masks in resized pixels, where the detector was given any
     features = None # level -> (B,width,h,w)
     boxes = None    # regions that the box head learns from, a tensor (n,4) for each image, in resized pixels; None in evaluation
     labels = None   # their labels, 0 for background, a tensor (n,) for each image
     logits = None   # of the box head, (N,C+1), for all regions of the batch
 
     def transform(self, f, images, targets=None):
-        "Keep the resized images"
-        self.images,targets = f(images, targets)
-        return self.images,targets
+        "Keep the resized images and targets"
+        out = self.images,self.targets = f(images, targets)
+        return out
     def heads(self, f, features, *args):
         "Keep the features"
         self.features = features
@@ -83,21 +84,18 @@ def tapped(
 
 # %% ../nbs/08_detect.ipynb #109dc73d
 def valid_losses(
-    model,        # torchvision detector in eval mode, under tapped
-    tap:RoITap,   # after a forward pass of these images
-    images:list,  # of tensors (3,H,W), 0..1
-    targets:list, # of dicts with `boxes` and `labels`
-    seed:int=0,   # of the regions that are drawn
-)->dict:          # the losses of training, by name
+    model,      # torchvision detector in eval mode, under tapped
+    tap:RoITap, # after a forward pass of images with their targets
+    seed:int=0, # of the regions that are drawn
+)->dict:        # the losses of training, by name
     "The four losses of a detector in evaluation"
     d,heads = tap.images.tensors.device,(model.rpn,model.roi_heads)
-    images,targets = model.transform(images, targets)
     with torch.random.fork_rng(devices=[d] if d.type=='cuda' else []), torch.no_grad():
         torch.manual_seed(seed)
         try:
             for o in heads: o.training = True
-            boxes,rpn = model.rpn(images, tap.features, targets)
-            _,roi = model.roi_heads(tap.features, boxes, images.image_sizes, targets)
+            boxes,rpn = model.rpn(tap.images, tap.features, tap.targets)
+            _,roi = model.roi_heads(tap.features, boxes, tap.images.image_sizes, tap.targets)
         finally:
             for o in heads: o.training = False
     return roi | rpn
@@ -186,9 +184,10 @@ def forward(self:DetectCallback,
     "Losses in training; in validation losses, and detections in `detections`"
     m = get_model(self.model)
     with tapped(m) as self.tap:
-        if self.training: return f(*xb, *self.yb)
-        self.detections = f(*xb)
-        return valid_losses(m, self.tap, *xb, *self.yb) if self.yb else self.detections
+        out = f(*xb, *self.yb)
+        if self.training: return out
+        self.detections = out
+        return valid_losses(m, self.tap) if self.yb else out
 
 # %% ../nbs/08_detect.ipynb #a56f55e2
 def _accumulator():

@@ -18,7 +18,7 @@ from .perception import autocast_off
 from .teacher import Teacher, as_teacher
 
 # %% ../nbs/09_roi.ipynb #37d4fc2f
-_pixels = 'student','own'
+_choices = dict(pixels=('student','own'), only=('all','foreground'))    # settings that are words
 
 class RoILogits(nn.Module):
     "A detector as a network that classifies given regions"
@@ -27,7 +27,7 @@ class RoILogits(nn.Module):
         pixels:str='student',  # 'student': it sees the student's resized pixels; 'own': it resizes the images itself
     ):
         super().__init__()
-        self.detector,self.pixels = check_detector(detector, 'teacher'),pick(_pixels, pixels, 'pixels')
+        self.detector,self.pixels = check_detector(detector, 'teacher'),pick(_choices['pixels'], pixels, 'pixels')
     def forward(self,
         x:Tensor,   # the student's pixels, normalized and padded, (B,3,H,W)
         boxes:list, # of regions, (n,4) for each image, in the student's resized pixels
@@ -89,7 +89,7 @@ class DetectDistillCallback(DistillCallback):
         arch=None,             # detector, where `teacher` is only weights
         weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
     ):
-        pick(_pixels, pixels, 'pixels'); pick(('all','foreground'), only, 'regions')
+        for k,v in dict(pixels=pixels, only=only).items(): pick(_choices[k], v, k)
         store_attr('pixels,only')
         super().__init__(teacher, loss, ce_w, kd_w, warmup, class_map, arch=arch, speed=None, weights_only=weights_only)
 

@@ -15,6 +15,7 @@ import pandas as pd, safetensors.torch, torch
 from torch import nn, Tensor
 from fastcore.all import first, noop, risinstance, tuplify
 from fastai.learner import Learner
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 import luminet_fa
 from .core import InputError, PathError, eval_mode, replacing
 from .fold import _copied, _difference
@@ -22,6 +23,7 @@ from .teacher import _moved, class_names, norm_stats
 from .models.core import load_weights, read_weights
 from .callback import DistillCallback
 from .core import as_markdown
+from .detect import DetectCallback, DetectionAP
 from .models.all import make_model
 
 # %% ../nbs/27_ship.ipynb #e12b373c
@@ -74,9 +76,11 @@ def _add_form(file, model):
     _put(file.parent/'config.json', _json(cfg))
 
 # %% ../nbs/27_ship.ipynb #a596afb1
+_needed = DetectCallback,DetectionAP    # without which a detector's learner, which is of this package in any case, cannot validate
+
 def _ours(o):
-    "Is `o` from this package, or of a class that is derived from one of its classes?"
-    return any(f"{getattr(c, '__module__', '')}.".startswith('luminet_fa.') for c in (o, *type(o).__mro__))
+    "Is `o` from this package, or of a class that is derived from one of its classes, and can the student do without it?"
+    return not isinstance(o, _needed) and any(f"{getattr(c, '__module__', '')}.".startswith('luminet_fa.') for c in (o, *type(o).__mro__))
 
 # %% ../nbs/27_ship.ipynb #8fa1666e
 @contextmanager
@@ -114,8 +118,14 @@ def _inputs(dls):
     "What a batch holds, without its first dimension; and the names of the classes"
     b = tuplify(dls.one_batch())
     n = getattr(dls, 'n_inp', max(1, len(b)-1))
-    inputs = [dict(shape=list(x.shape[1:]), dtype=str(x.dtype).removeprefix('torch.')) for x in b[:n] if isinstance(x, Tensor)]
-    return inputs,_classes(dls, n)
+    return [o for o in map(_input, b[:n]) if o],_classes(dls, n)
+
+def _input(x):
+    "Shape and type of one input; a detector's images come in a list, each with its own height and width; None for what is no tensor"
+    if isinstance(x, Tensor): one,shape = x,x.shape[1:]
+    elif isinstance(x, list) and isinstance(first(x), Tensor): one,shape = x[0],(len(x[0]),'height','width')
+    else: return None
+    return dict(shape=list(shape), dtype=str(one.dtype).removeprefix('torch.'))
 
 # %% ../nbs/27_ship.ipynb #6cfdfe20
 def _distillation(learn, cb):
@@ -203,12 +213,60 @@ def load_student(
 
 # %% ../nbs/27_ship.ipynb #f08a9180
 def _ready(model, x):
-    "A copy of `model` on the CPU in float32, in eval mode; its inputs; what both exporters trace with"
+    "A copy of `model` on the CPU in float32, in eval mode; what it is asked about; what both exporters trace with"
+    m = deepcopy(model).cpu().float().eval()
+    if _detects(m): return _OneImage(m).eval(),[(o,) for o in _images(x)],None
     xs = [_moved(o.as_subclass(Tensor).detach(), 'cpu', torch.float32) for o in tuplify(x)]
     if min(map(len, xs))<2: raise InputError("the example must hold at least two samples, or the batch's size would be taken for fixed")
     zeros = tuple(torch.zeros_like(o[:2]) for o in xs)
     open_ = [{0: torch.export.Dim('batch', min=1)}]*len(xs)
-    return deepcopy(model).cpu().float().eval(),xs,dict(args=zeros, dynamic_shapes=open_)
+    return m,(xs,_copied(xs, 1)),dict(args=zeros, dynamic_shapes=open_)
+
+# %% ../nbs/27_ship.ipynb #5e36985c
+def _detects(model):
+    "Is `model` one of torchvision's detectors, which take a list of images?"
+    return isinstance(getattr(model, 'transform', None), GeneralizedRCNNTransform)
+
+class _OneImage(nn.Module):
+    "A detector as a graph has it: of one image, and with a tensor for each thing that it says of what it finds"
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+    def forward(self, x): return tuple(self.model([x])[0].values())
+
+def _images(x):
+    "The images of a detector's example, on the CPU in float32"
+    xs = [o.detach().cpu().float() for o in x]
+    if len(xs)<2 or len({o.shape for o in xs})>1:
+        raise InputError("the example of a detector must hold at least two images, all of the one size that its graph will take")
+    return xs
+
+# %% ../nbs/27_ship.ipynb #a2027f3a
+def _rows(said, scale):
+    "What a detector says of each thing it finds, a row for each, in units of `scale`"
+    return torch.cat([(o/k).reshape(len(o), -1) for o,k in zip(said, scale)], 1)
+
+def _apart(new, old, asked, rtol):
+    "Largest difference between the answers of two networks as a share of the largest number; of detectors between boxes and their partners"
+    if not isinstance(old, _OneImage): return max(_difference(new, old, o) for o in asked)
+    near = []
+    for xb in asked:
+        with torch.no_grad(): a,b = new(*xb),old(*xb)
+        if not len(b[0]): raise InputError("the detector finds nothing in an image of the example, so there is nothing to compare")
+        if not len(a[0]): return float('inf')
+        scale = [o.abs().max() for o in b]
+        d = torch.cdist(_rows(a, scale), _rows(b, scale), p=float('inf'))
+        near += [d.amin(0),d.amin(1)]
+    near = torch.cat(near)
+    alone = near>rtol                                # without a partner: which of two boxes stays can hang on the last digit
+    return (near if alone.float().mean()>.05 else near[~alone]).max().item()
+
+def _write_detector(m, f, xs):
+    "The graph of a detector by torch's older exporter, since torch.export refuses a number of boxes that depends on the pixels"
+    names = [*m.model([*xs])[0]]
+    with torch.no_grad(), warnings.catch_warnings(action='ignore'):
+        torch.onnx.export(m, xs, str(f), dynamo=False, opset_version=17, input_names=['x'], output_names=names,
+                          dynamic_axes={k: {0:'found'} for k in names})
 
 # %% ../nbs/27_ship.ipynb #6b69aaa3
 def _export(model, x, file, rtol, write, read):
@@ -216,11 +274,12 @@ def _export(model, x, file, rtol, write, read):
     file = Path(file)
     try:
         with replacing(file) as tmp:
-            m,xs,traced = _ready(model, x)
+            m,asked,traced = _ready(model, x)
+            if isinstance(m, _OneImage): write,traced = _write_detector,asked[0]
             write(m, tmp, traced)
             new = read(tmp)
-            off = max(_difference(new, m, o) for o in (xs, _copied(xs, 1)))
-            if not off<=rtol: raise InputError(f"it would answer differently from the network, by {off:.2g} of the largest logit")
+            off = _apart(new, m, asked, rtol)
+            if not off<=rtol: raise InputError(f"it would answer differently from the network, by {off:.2g} of the largest number")
     except OSError: raise
     except Exception as e: raise InputError(f"{file} was not written: {(str(e).strip() or type(e).__name__).splitlines()[0]}") from e
     _add_form(file, model)
@@ -233,23 +292,27 @@ def export_program(
     file,             # to write, such as student.pt2
     rtol:float=1e-3,  # largest difference to allow, as a share of the largest logit
 )->float:             # the difference
-    "`model` as a `torch.export` program in `file`, checked for the batch and for one sample"
+    "`model` as a `torch.export` program in `file`, checked for the batch and for one sample; detectors cannot be one"
+    if _detects(model):
+        raise InputError(f"{file} was not written: how many boxes a detector finds depends on the pixels, and torch.export refuses that; "
+                         "export_onnx writes a graph of a detector, and export_learner the learner")
     def write(m, f, traced): torch.export.save(torch.export.export(m, **traced), f)
     return _export(model, x, file, rtol, write, lambda f: torch.export.load(f).module())
 
 # %% ../nbs/27_ship.ipynb #585654e0
 def export_onnx(
     model:nn.Module,  # the student; it is not changed
-    x,                # a batch of its inputs, a tensor or a tuple of tensors, at least two samples; normalised as in training
+    x,                # a batch of its inputs, as for export_program; for a detector at least two images (3,H,W) in 0..1, all of one size
     file,             # to write, such as student.onnx
     rtol:float=1e-3,  # largest difference to allow, as a share of the largest logit
     metadata:dict=None, # name -> what JSON knows, kept in the file
 )->float:             # the difference
-    "`model` in `file` for ONNX Runtime, whose answers for the batch and for one sample are checked; inputs `x`, or `x0`, `x1`..."
+    "`model` in `file` for ONNX Runtime, whose answers are checked; inputs `x`, or `x0`, `x1`...; a detector takes one image"
     try: import onnx, onnxruntime as ort, onnxscript  # noqa: F401 torch needs it
     except ImportError as e:
         raise ImportError(f"ONNX needs more packages ({e.name} is missing): pip install onnx onnxruntime onnxscript") from None
-    n = len(tuplify(x)); names = ['x'] if n==1 else [f'x{i}' for i in range(n)]
+    n,boxes = len(tuplify(x)),_detects(model)
+    names = ['x'] if n==1 or boxes else [f'x{i}' for i in range(n)]
     def write(m, f, traced):
         torch.onnx.export(m, f=f, dynamo=True, external_data=False, verbose=False, input_names=names, output_names=['logits'], **traced)
         if not metadata: return
@@ -258,7 +321,10 @@ def export_onnx(
         onnx.save(proto, f)
     def read(f):
         s = ort.InferenceSession(str(f), providers=['CPUExecutionProvider'])
-        return lambda *xs: torch.from_numpy(s.run(None, {k: o.numpy() for k,o in zip(names, xs)})[0])
+        def ask(*xs):
+            out = tuple(map(torch.from_numpy, s.run(None, {k: o.numpy() for k,o in zip(names, xs)})))
+            return out if boxes else out[0]
+        return ask
     return _export(model, x, file, rtol, write, read)
 
 # %% ../nbs/27_ship.ipynb #778bb5e7
@@ -303,15 +369,21 @@ def _code(o): return _line(o).replace('`', "'")
 def _front(name, cfg, metrics, data, licence):
     "The Hub's front matter, with the figures as the Hub shows them"
     hub = _hub()
-    task = 'image-classification' if cfg['vocab'] and len(cfg['input'][0]['shape'])==3 else 'other'
+    image = cfg['vocab'] and len(cfg['input'][0]['shape'])==3
+    task = 'object-detection' if _of_lists(cfg) else 'image-classification' if image else 'other'
     figures = [hub.EvalResult(task, 'other', data, _said(k), float(_said(v))) for k,v in metrics.items()]
     meta = hub.ModelCardData(license=licence, library_name='fastai', tags=['knowledge-distillation','lumi-net','fastai'], model_name=name,
                              eval_results=figures)
     return hub.utils.yaml_dump(meta.to_dict(), sort_keys=False, width=float('inf'))
 
 # %% ../nbs/27_ship.ipynb #e1621332
+def _of_lists(cfg): return any('height' in i['shape'] for i in cfg['input'])    # as `_input` writes it of a detector
+
 def _takes(cfg, classes):
     "What goes in and what comes out, in words"
+    if _of_lists(cfg):
+        return ("Lists of images of 3xHxW, pixels in 0..1. Output for each image: `boxes` in its pixels, `labels`, which are places in "
+                "`vocab` in config.json with the background at 0, and `scores`.")
     shapes = ' and '.join('x'.join(map(_said, i['shape'])) + f" ({_said(i['dtype'])})"*(i['dtype']!='float32') for i in cfg['input'])
     mean,std = ([*map(float, cfg[k] or [])] for k in ('mean','std'))
     px = f", normalised with mean {mean} and standard deviation {std} of pixels in 0..1" if mean else ''

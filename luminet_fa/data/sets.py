@@ -7,7 +7,7 @@ __all__ = ['classification', 'detection', 'augmentations', 'data_sets', 'Task', 
 
 # %% ../../nbs/23_data.sets.ipynb #7898c1db
 import tempfile, warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -126,7 +126,7 @@ class DataSet:
     embedded:bool=False    # does it come with a package, so that there is no path?
     needs:str=''           # what to say to whom gives no path, where one is needed
     bf16:bool=True         # are its networks large enough to gain from bfloat16?
-    uncached:str=''        # why a view cache cannot serve it; '' where it can
+    refused:dict=field(default_factory=dict) # option of a run -> what it has that leaves the option without an effect
     tests:int=0            # images in its test set, where that is always used whole
     sample:int=None        # images that a given teacher is measured on; None: all
     published:callable=None# of a name and `DataLoaders`; gives the teacher that torchvision or timm publishes
@@ -134,15 +134,18 @@ class DataSet:
     sized:bool=False       # are its images cut to the size that a recipe says?
     folders:bool=False     # is it anybody's folder of pictures, of which a store is made beside the runs, with the student's statistics?
 
-_boxes = dict(measure='AP, points', bf16=False, task=detection, uncached='regions that differ in every step')
+_boxes = dict(measure='AP, points', bf16=False, task=detection,
+              refused=dict(cache='regions that differ in every step, which cannot be cached by view',
+                           compile='detectors, whose graph changes in every step and is not compiled'))
 
 data_sets = dict(
     digits=DataSet(digits_dls, 1442, tests=355, embedded=True, bf16=False),
     cifar100=DataSet(cifar_dls, 50_000, tests=10_000),
-    imagenet=DataSet(imagenet_dls, 1_281_167, sized=True, sample=2000, published=_imagenet_teacher, uncached='crops without end',
+    imagenet=DataSet(imagenet_dls, 1_281_167, sized=True, sample=2000, published=_imagenet_teacher,
+        refused=dict(cache='crops without end, which cannot be cached by view'),
         task=replace(classification, learner=partial(_classifier, top5=True)),
         needs="ImageNet cannot be downloaded: pass path, a store that `luminet_store DIR OUT` has made of class folders"),
-    folder=DataSet(imagenet_dls, 0, sized=True, folders=True, uncached='crops without end',
+    folder=DataSet(imagenet_dls, 0, sized=True, folders=True, refused=dict(cache='crops without end, which cannot be cached by view'),
         needs="photographs are yours to bring: pass path, a folder with train/<class>/ and valid/<class>/, or one of class folders alone"),
     coco=DataSet(_coco_dls, 118_287, published=_coco_teacher, **_boxes,
         needs="photographs with boxes are yours to bring: pass path, a folder in COCO's format with annotations/, train/ and val/"),

@@ -19,6 +19,7 @@ from ..core import InputError, error_text, one_line_errors, pick
 from ..data.cifar import cifar_dls
 from ..data.sets import data_sets
 from ..losses import distill_methods
+from ..roi import _choices
 from .checkpoint import OutOfTime
 from .experiment import run_recipe
 from .options import as_words, check_device
@@ -71,12 +72,13 @@ def _seeds(o):
 
 # %% ../../nbs/37_run.cli.ipynb #31c0de11
 def _setting(w):
-    "Name and number of 'lr=0.1'"
+    "Name and value of 'lr=0.1' or 'only=foreground'"
     k,v = w.split('=')
+    if k in _choices: return k,v
     return k, int(v) if k=='warmup' and v.isdigit() else float(v)
 
 def _settings(o):
-    "Settings as numbers, from 'lr=0.1 alpha=33'"
+    "Settings by name, from 'lr=0.1 alpha=33'"
     return dict(_read(o, _setting, "settings must be name=number such as lr=0.1 alpha=33"))
 
 # %% ../../nbs/37_run.cli.ipynb #bea75999

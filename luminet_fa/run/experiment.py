@@ -17,6 +17,7 @@ from ..core import InputError, error_text, pick
 from ..data.sets import data_sets
 from ..distributed import from_first
 from ..models.all import n_published
+from ..roi import _choices
 from .checkpoint import Diverged, OutOfTime
 from .job import Job
 from .ledger import source_commit
@@ -36,6 +37,9 @@ def _with_settings(r, methods, settings):
     for m,s in own.items():
         known = dict(lr=0)|s
         if bad := settings.keys()-known: raise InputError(f"{m} has no setting {', '.join(sorted(bad))}; it has {', '.join(known)}")
+    for k,v in settings.items():
+        if k in _choices: pick(_choices[k], v, k)
+        elif isinstance(v, str): raise InputError(f"the setting {k} must be a number, got {v!r}")
     return replace(r, methods=r.methods|{m: s|settings for m,s in own.items()})
 
 # %% ../../nbs/35_run.experiment.ipynb #c07d9d70
@@ -105,8 +109,8 @@ def run(self:Job,
 )->Summary:       # with the figure's place in `file`, what was lost or stopped in `problems`, and what was shipped in `shipped`
     "All of it: teacher, students, table, figure"
     plan = [(m,s) for s in self.recipe.seeds for m in self.methods]
-    if self.cache and self.data.uncached:
-        raise InputError(f"{self.recipe.name} has {self.data.uncached}, which cannot be cached by view: leave cache out")
+    for k,why in self.data.refused.items():
+        if getattr(self, k): raise InputError(f"{self.recipe.name} has {why}: leave {k} out")
     if self.bodies and 'body' not in self.recipe.net:
         raise InputError(f"the networks of {self.recipe.name} start from no body: leave bodies out")
     from_first(lambda: self.check_files(plan))

@@ -27,10 +27,10 @@ class RunOptions:
         minutes:float=None, # stop after an epoch whose successor would not fit into this time; the same command goes on (default: no limit)
         device:str=None,    # cpu, cuda, cuda:1 (default: a GPU where there is one)
         dtype:str=None,     # float32, bf16, or fp16 with a scaled loss (default: bf16 where the machine gains from it, except for digits)
-        compile:bool=False, # compile the teacher: pays from some hundred batches on, needs a C++ compiler on a CPU
+        compile:bool=False, # compile the teacher: pays from some hundred batches on, needs a C++ compiler on a CPU; not for detectors
         cache:str=None,     # look the teacher's logits up by view instead of asking it in every batch: 'memory', or a folder to keep them
         sync:bool=False,    # with several processes: LumiNet's statistics over all of them instead of each one's own
-        holdout:float=0,    # validate on this many training images per class, or below 1 on this share, instead of on the test set
+        holdout:float=0,    # validate on this many training images per class, or below 1 on this share (detectors: drawn from all)
         images:int=0,       # train teacher and students on this many images; 0 is as the recipe says
         trust:bool=False,   # run the code in the teacher's file, which an exported learner needs: only where you trust its author
         verbose:int=None,   # 0 silent, 1 a line per run, 2 a line per epoch (default: 1 for digits, else 2)

@@ -203,9 +203,12 @@ _folder = Recipe('folder', 'folder', 'resnet50', 'mobilenet_v3_large', _methods(
                  source="ours; LumiNet's alpha by the number of classes, 33*(C/100)**.25")
 
 # %% ../../nbs/30_run.recipes.ipynb #aa4e3d74
-_for_boxes = dict(alone={}, kd=dict(T=1., ce_w=1., kd_w=1., warmup=0), luminet=dict(alpha=2., T=.7, ce_w=1., warmup=1/12),
-                  dkd=dict(alpha=1., beta=.25, T=1., ce_w=1., warmup=0), lskd=dict(T=2., ce_w=1., kd_w=1., warmup=0),
-                  dist=dict(beta=1., gamma=1., T=1., ce_w=1., warmup=0))
+def _with(methods, **kw): return {m: s|kw if 'T' in s else s for m,s in methods.items()}
+
+_for_boxes = _with(dict(
+    alone={}, kd=dict(T=1., ce_w=1., kd_w=1., warmup=0), luminet=dict(alpha=2., T=.7, ce_w=1., warmup=1/12),
+    dkd=dict(alpha=1., beta=.25, T=1., ce_w=1., warmup=0), lskd=dict(T=2., ce_w=1., kd_w=1., warmup=0),
+    dist=dict(beta=1., gamma=1., T=1., ce_w=1., warmup=0)), only='all')
 _large = dict(body='published', size=tuple(range(640, 801, 32)), max_size=1333)
 _by_rule = ("the benchmark's solver, and its DKD (mdistiller); LumiNet's alpha, T and warm-up are by rule, unpublished; "
             "settings of KD, LSKD and DIST, and one cycle, are ours")
@@ -218,8 +221,6 @@ def _coco(name, teacher, student, data='coco', **kw):
     return Recipe(name, data, teacher, student, **(usual|kw))
 
 # %% ../../nbs/30_run.recipes.ipynb #e8f524a4
-def _with(methods, **kw): return {m: s|kw if 'T' in s else s for m,s in methods.items()}
-
 _ours_alone = dict(luminet_by_rule=False)
 _published = dict(_ours_alone, note='the teacher is to be had: --teacher published', published=dict(teacher=46.7, alone=22.8),
     ran_with=dict(alone=dict(epochs=26, bs=16, lr=.02)),

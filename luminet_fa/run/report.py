@@ -20,6 +20,7 @@ from ..core import InputError, PathError, as_markdown, write_atomic
 from ..data.sets import DataSet, data_sets
 from ..losses import distill_methods
 from .ledger import rows_now, table_text
+from .options import as_words
 from .recipes import recipes
 
 # %% ../../nbs/34_run.report.ipynb #aaff78a7
@@ -378,7 +379,7 @@ def _differs(r, recipe):
     if r.epochs!=recipe.epochs: out.insert(0, f'{r.epochs} of {recipe.epochs} epochs')
     own = recipe.method(r.method) if r.method in recipe.methods else {}
     said = {*r.settings.split()}
-    if said-{'cache=1','sync=1'}!={f'{k}={v:.6g}' for k,v in own.items()}: out.append('other settings')
+    if said-{'cache=1','sync=1'}!={*as_words(own)}: out.append('other settings')
     elif r.method=='luminet' and recipe.luminet_by_rule: out.append('settings by our rule, since none are published')
     if 'cache=1' in said: out.append("the teacher's logits from a cache, in float16")
     if r.processes>1 and 'sync=1' not in said: out.append(f'{r.processes} processes, each with its own perception and BatchNorm')
