@@ -325,8 +325,8 @@ def coco_dls(
     return CocoDataLoaders(tr, va, device=tr.device)
 
 def _hold_out(data, n):
-    "Training and validation part of a training set: `n` images for each class are drawn by a fixed seed"
-    n *= data.c-1
+    "Training and validation part of a training set: `n` images for each class, or a share below 1, are drawn by a fixed seed"
+    n = round(n*len(data)) if n<1 else int(n)*(data.c-1)
     if not 0<n<len(data): raise InputError(f"cannot hold out {n} of {len(data)} images")
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     return data[order[n:].sort()[0]],data[order[:n].sort()[0]]

@@ -113,6 +113,9 @@ def run(self:Job,
         if getattr(self, k): raise InputError(f"{self.recipe.name} has {why}: leave {k} out")
     if self.bodies and 'body' not in self.recipe.net:
         raise InputError(f"the networks of {self.recipe.name} start from no body: leave bodies out")
+    if ship and ship!='none':
+        if not self.data.sized: raise InputError(f"only students for photographs are shipped, and {self.recipe.name} has none: leave ship out")
+        pick(['best',*self.methods], ship, 'method to ship')
     from_first(lambda: self.check_files(plan))
     self.dls(0, self.methods[0])                        # data that cannot be had are told of first
     teacher = self.as_start(teacher)

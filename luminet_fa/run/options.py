@@ -40,6 +40,7 @@ class RunOptions:
         cbs:list=(),        # callbacks for every learner, such as a logger; they do not count as settings
     ):
         store_attr()
+        if not 0<holdout<1: self.holdout = int(holdout)
         if log: pick(('tensorboard','wandb'), log, 'log')
 
 # %% ../../nbs/32_run.options.ipynb #e728a808

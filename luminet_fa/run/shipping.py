@@ -62,7 +62,6 @@ def ship_run(
     method=None, # as in chosen
 )->Shipped:
     "Put one student into a folder beside the runs, ready to be used"
-    if not job.data.sized: raise InputError(f"only students for photographs are shipped, and {job.recipe.name} has none: leave ship out")
     rows = pd.DataFrame(rows)
     m,seed = chosen(job, rows[rows.method!='teacher'], method)
     dls,r,file = job.dls(seed, m),job.recipe,job.file(m, seed, 'safetensors')
