@@ -42,8 +42,8 @@ class _Tidy(Callback):
 class DistillCallback(_Tidy):
     "Add a distillation term between the student's and a teacher's logits to the loss of a `Learner`"
     order,run_valid = GradientAccumulation.order-1,False # the term must be in the sum that GradientAccumulation divides
-    _stateattrs = ('_teacher', '_z', '_sums', '_shared') # what a pickle does not hold
-    _teacher = _z = None
+    _stateattrs = ('_teacher', '_z', '_mask', '_sums', '_shared') # what a pickle does not hold
+    _teacher = _z = _mask = None
     _sums,_shared = {},()
     _fresh = _unchecked = True
     def __init__(self,
@@ -57,13 +57,14 @@ class DistillCallback(_Tidy):
         arch=None,             # network, where `teacher` is only weights
         speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile' or None, see Teacher
         weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
+        ignored:bool=False,    # of dense logits: compare positions too that the learner's loss leaves out by its ignore_index?
     ):
         for n,o in dict(ce_w=ce_w, kd_w=kd_w).items():
             if not 0<=o<float('inf'): raise InputError(f"{n} must be a finite number >= 0, got {o}")
         if not (ce_w or kd_w): raise InputError("ce_w and kd_w are both 0: nothing would be trained")
         _check_warmup(warmup)
         if not callable(loss): raise InputError(f"loss must be a function of two logits, got {type(loss).__name__}")
-        store_attr('ce_w,kd_w,warmup,class_map,teacher_tfm,speed')
+        store_attr('ce_w,kd_w,warmup,class_map,teacher_tfm,speed,ignored')
         self.kd_func = loss
         self.set_teacher(teacher, arch, weights_only)
 
@@ -190,6 +191,8 @@ def before_train(self:DistillCallback):
     if getattr(self.kd_func, 'needs_targ', False) and first(self.learn.cbs, risinstance(MixHandler)):
         raise InputError(f"{type(self.kd_func).__name__} needs one label per sample, and MixUp or CutMix gives two: use "
                          "a loss without labels")
+    if self.ignored and getattr(self.kd_func, 'needs_targ', False):
+        raise InputError(f"{type(self.kd_func).__name__} needs a label for each position, and ignored=True compares some without")
     self._check_weights()
     self._check_data()
     self._teacher.begin_fit(self.learn)
@@ -218,8 +221,31 @@ def _ask(self:DistillCallback, *xb):
     "Ask the teacher about its inputs for this batch"
     with self._autocast(): self._z = self._teacher.on_batch(self.dl, *xb)
     self._unlabelled = len(self.yb)==0
+    self._mask = None if self.ignored else self._labelled(self._z)
     if self._unchecked: self._check_first()
-    self._check_batch(self._z)
+    self._check_batch(self._rows(self._z))
+
+# %% ../nbs/03_callback.ipynb #648e601f
+@patch
+def _labelled(self:DistillCallback, z):
+    "Which positions of dense logits `z` count for the learner's loss, (B,...); None: all"
+    y = first(self.yb)
+    if z.ndim<3 or not isinstance(y, Tensor) or y.is_floating_point(): return
+    y = y.as_subclass(Tensor).long()
+    if y.ndim==z.ndim and y.shape[1]==1: y = y.squeeze(1)
+    if y.ndim!=z.ndim-1: return
+    ignore = getattr(self.loss_func, 'ignore_index', None)
+    mask = (0<=y)&(y<z.shape[1]) if ignore is None else y!=ignore
+    if mask.all(): return
+    if ignore is None: warnings.warn("positions with labels that are no class are left out of the distillation term: give the loss an "
+                                     "ignore_index, or pass ignored=True to compare them")
+    return mask if y.shape[1:]==z.shape[2:] else F.interpolate(mask[:,None].float(), z.shape[2:])[:,0].bool()
+
+# %% ../nbs/03_callback.ipynb #6e7aec56
+@patch
+def _rows(self:DistillCallback, z):
+    "Of dense logits the positions that the term compares, (N,C); all others as they are"
+    return z if self._mask is None else z.movedim(1, -1)[self._mask]
 
 # %% ../nbs/03_callback.ipynb #cb29440b
 @patch
@@ -298,7 +324,11 @@ def after_loss(self:DistillCallback):
 @patch
 def _term(self:DistillCallback, z_s):
     "The distillation term of the student logits `z_s`"
-    return self.kd_func(z_s, self._z.to(z_s.dtype), *(self.targets if getattr(self.kd_func, 'needs_targ', False) else ()))
+    a,b = self._rows(z_s),self._rows(self._z.to(z_s.dtype))
+    if not len(a): return z_s.sum()*0
+    targs = self.targets if getattr(self.kd_func, 'needs_targ', False) else ()
+    if self._mask is not None: targs = [y.reshape(self._mask.shape)[self._mask] for y in targs]
+    return self.kd_func(a, b, *targs)
 
 # %% ../nbs/03_callback.ipynb #027c3552
 @patch
@@ -355,9 +385,10 @@ class LumiNetCallback(DistillCallback):
         arch=None,             # network, where `teacher` is only weights
         speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile' or None, see Teacher
         weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
+        ignored:bool=False,    # of dense logits: compare positions too that the learner's loss leaves out by its ignore_index?
     ):
         super().__init__(teacher, LumiNetLoss(alpha=alpha, T=T, sync=sync), ce_w=ce_w, kd_w=kd_w, warmup=warmup,
-                         class_map=class_map, teacher_tfm=teacher_tfm, arch=arch, speed=speed, weights_only=weights_only)
+                         class_map=class_map, teacher_tfm=teacher_tfm, arch=arch, speed=speed, weights_only=weights_only, ignored=ignored)
         store_attr('alpha,T,sync')
 
 # %% ../nbs/03_callback.ipynb #189c2427

@@ -197,8 +197,10 @@ class TeacherMetric(_Mean):
         teacher:nn.Module, # module, Learner or a Teacher
         class_map=None,    # for each student class, the index of the teacher's; see Teacher
         teacher_tfm=None,  # adapts the student's input to the teacher; see Teacher
+        ignore_index:int=None, # label of positions to leave out, such as 255 for void pixels
     ):
         super().__init__()
+        self.ignore_index = ignore_index
         self.set_teacher(teacher, class_map, teacher_tfm)
     def __getstate__(self): return {k:v for k,v in self.__dict__.items() if k!='teacher'}
     def _forget(self):
@@ -230,7 +232,8 @@ def accumulate(self:TeacherMetric,
     if z_s.shape!=z_t.shape:
         raise InputError(f"student gives {tuple(z_s.shape)}, teacher {tuple(z_t.shape)}: the number of classes (axis 1) must be the same, "
                          "`class_map` maps them; dense outputs must also have the same size")
-    self._add(self.score(z_s, z_t))
+    v = self.score(z_s, z_t)
+    self._add(v if self.ignore_index is None else v[check_labels(learn.yb[0], z_s)!=self.ignore_index])
 
 # %% ../nbs/04_metrics.ipynb #6e33c766
 @patch
@@ -275,9 +278,10 @@ class TeacherKL(TeacherMetric):
         T:float=1.,        # temperature of both softmaxes, >0
         class_map=None,    # see TeacherMetric
         teacher_tfm=None,  # see TeacherMetric
+        ignore_index:int=None, # see TeacherMetric
     ):
         _positive(T=T)
-        super().__init__(teacher, class_map, teacher_tfm)
+        super().__init__(teacher, class_map, teacher_tfm, ignore_index)
         self.T = T
 
 # %% ../nbs/04_metrics.ipynb #58cf8245

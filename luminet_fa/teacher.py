@@ -326,16 +326,17 @@ def _slack(p, n, total):
     return max(.02, 3*math.sqrt(p*(1-p)/n*(total-n)/max(total-1, 1)))
 
 # %% ../nbs/02_teacher.ipynb #f5453b0b
-def _right(teacher, dl, n_inp):
+def _right(teacher, dl, n_inp, ignore_index=None):
     "How many of the images in `dl` the teacher knows, how many there are, and among how many classes"
     good = n = c = 0
     for b in dl:
         z = teacher(*b[:n_inp])
         check_logits(z)
         y,c = check_labels(b[n_inp].to(z.device), z),z.shape[1]
-        if n==0 and y.max()>=c:
-            raise InputError(f"the data have a label {int(y.max())}, the teacher knows classes 0..{c-1}: pass class_map")
-        good,n = good+(z.argmax(1)==y).sum().item(),n+y.numel()
+        on = torch.full_like(y, True, dtype=torch.bool) if ignore_index is None else y!=ignore_index
+        if n==0 and (most := int(y.where(on, 0).max()))>=c:
+            raise InputError(f"the data have a label {most}, the teacher knows classes 0..{c-1}: pass class_map, or ignore_index")
+        good,n = good+((z.argmax(1)==y)&on).sum().item(),n+on.sum().item()
     if n==0: raise InputError("the validation set is empty: the teacher cannot be checked")
     return good,n,c
 
@@ -349,6 +350,7 @@ def check_teacher(
     progress:bool=True,  # show a progress bar
     n:int=None,          # measure on a sample of this many images, >=1; None: on all
     seed:int=0,          # of the sample
+    ignore_index:int=None, # label of positions to leave out, such as 255 for void pixels
 )->float:                # top-1 accuracy in [0,1]
     "Top-1 accuracy of `teacher` on the validation set, with a warning when it is near chance or below what it should be"
     if expected is not None and not 0<=expected<=1: raise InputError(f"expected is an accuracy in [0,1], got {expected}")
@@ -356,7 +358,7 @@ def check_teacher(
     if teacher.class_map is None: check_classes(getattr(dls, 'vocab', None), teacher.vocab)
     dl,total = getattr(dls, 'valid', dls),0
     if n is not None: dl,total = _sample_dl(dl, n, seed)
-    good,n,c = _right(teacher, with_bar(dl, progress), getattr(dls, 'n_inp', 1))
+    good,n,c = _right(teacher, with_bar(dl, progress), getattr(dls, 'n_inp', 1), ignore_index)
     acc,said = good/n,f"the teacher's accuracy is {good/n:.1%}"
     if _near_chance(acc, n, c):
         warnings.warn(f"{said} on {n} samples, near the {1/c:.1%} of chance: check its normalisation, its class order and its weights")
