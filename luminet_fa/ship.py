@@ -377,7 +377,7 @@ def _front(name, cfg, metrics, data, licence):
     return hub.utils.yaml_dump(meta.to_dict(), sort_keys=False, width=float('inf'))
 
 # %% ../nbs/27_ship.ipynb #e1621332
-def _of_lists(cfg): return any('height' in i['shape'] for i in cfg['input'])    # as `_input` writes it of a detector
+def _of_lists(cfg): return any('height' in i['shape'] for i in cfg['input'])    # as _input writes it of a detector
 
 def _takes(cfg, classes):
     "What goes in and what comes out, in words"

@@ -114,7 +114,7 @@ def run(self:Job,
     if self.bodies and 'body' not in self.recipe.net:
         raise InputError(f"the networks of {self.recipe.name} start from no body: leave bodies out")
     if ship and ship!='none':
-        if not self.data.sized: raise InputError(f"only students for photographs are shipped, and {self.recipe.name} has none: leave ship out")
+        if not self.data.sized: raise InputError(f"only students for photographs are shipped, {self.recipe.name} has none: leave ship out")
         pick(['best',*self.methods], ship, 'method to ship')
     from_first(lambda: self.check_files(plan))
     self.dls(0, self.methods[0])                        # data that cannot be had are told of first

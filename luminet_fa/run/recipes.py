@@ -32,7 +32,8 @@ def _check(self):
     pick(optimisers, self.opt, 'opt')
     if not 0<=self.start_size<=self.size:
         raise InputError(f"start_size must be 0..size, got start_size={self.start_size} and size={self.size}")
-    if self.labels<1 and data_sets[self.data].task.metric!='accuracy': raise InputError("the boxes of detectors are all used: leave labels out")
+    task = data_sets[self.data].task
+    if self.labels<1 and task.metric!='accuracy': raise InputError("the boxes of detectors are all used: leave labels out")
     if self.size and not data_sets[self.data].sized: raise InputError(f"the images of {self.data} have their own size: leave size out")
     if not self.seeds: raise InputError("seeds is empty: a recipe needs one at least")
 

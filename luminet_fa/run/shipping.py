@@ -11,7 +11,7 @@ from fastcore.foundation import first
 from pathlib import Path
 from PIL import Image
 from ..callback import DistillCallback
-from ..core import InputError, pick
+from ..core import pick
 from ..data.imagenet import Images
 from ..data.store import Store
 from ..losses import distill_methods
