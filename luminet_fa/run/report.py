@@ -221,8 +221,9 @@ def _verdict(self:Summary):
     c = contrasts(s, ours, least=_least(s)).rename(_label)
     known,side = c.dropna(),_sided(c)
     if known.empty:
-        top = s.groupby('method').top1.mean().idxmax()
-        return f'{_label(top)} has the largest mean, but fewer than three seeds decide nothing.'
+        means = s.groupby('method', sort=False).top1.mean()
+        top = [_label(m) for m in means.index[means==means.max()]]
+        return f"{_and(top)} {'share' if top[1:] else 'has'} the largest mean, but fewer than three seeds decide nothing."
     first = ', '.join(f'{_joined[w]} {_and(g)}' for w,g in known.index.groupby(side[known.index]).items())
     first = f"{_label(ours)} {'won: it is' if (known.low>0).all() else 'is'} {first}"
     said = '; '.join('{1:+.2f} against {0} ({2:+.2f} to {3:+.2f})'.format(*o) for o in known.itertuples())
