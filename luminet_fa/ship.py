@@ -222,7 +222,7 @@ def _ready(model, x):
     open_ = [{0: torch.export.Dim('batch', min=1)}]*len(xs)
     return m,(xs,_copied(xs, 1)),dict(args=zeros, dynamic_shapes=open_)
 
-# %% ../nbs/27_ship.ipynb #5e36985c
+# %% ../nbs/27_ship.ipynb #77e152b9
 def _detects(model):
     "Is `model` one of torchvision's detectors, which take a list of images?"
     return isinstance(getattr(model, 'transform', None), GeneralizedRCNNTransform)
@@ -241,7 +241,7 @@ def _images(x):
         raise InputError("the example of a detector must hold at least two images, all of the one size that its graph will take")
     return xs
 
-# %% ../nbs/27_ship.ipynb #a2027f3a
+# %% ../nbs/27_ship.ipynb #d5b0c8ad
 def _rows(said, scale):
     "What a detector says of each thing it finds, a row for each, in units of `scale`"
     return torch.cat([(o/k).reshape(len(o), -1) for o,k in zip(said, scale)], 1)
