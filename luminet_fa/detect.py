@@ -52,19 +52,34 @@ class RoITap:
     labels = None   # their labels, 0 for background, a tensor (n,) for each image
     logits = None   # of the box head, (N,C+1), for all regions of the batch
 
-    def transform(self, f, images, targets=None):
+    def transform(self,
+        f,      # the detector's own
+        images, # list of (3,H,W), 0..1
+        targets=None, # their boxes and labels
+    ):
         "Keep the resized images and targets"
         out = self.images,self.targets = f(images, targets)
         return out
-    def heads(self, f, features, *args):
+    def heads(self,
+        f,        # the detector's own
+        features, # level -> (B,width,h,w)
+        *args,    # what else it takes
+    ):
         "Keep the features"
         self.features = features
         return _float32(f, features, *args)
-    def select(self, f, proposals, targets):
+    def select(self,
+        f,         # the detector's own
+        proposals, # a tensor (n,4) for each image, resized pixels
+        targets,   # boxes and labels of each image
+    ):
         "Keep the regions to learn from, and their labels"
         out = self.boxes,_,self.labels,_ = f(proposals, targets)
         return out
-    def predict(self, f, x):
+    def predict(self,
+        f, # the detector's own
+        x, # what the box head says of each region
+    ):
         "Keep the logits"
         out = self.logits,_ = f(x)
         return out

@@ -272,7 +272,9 @@ def predict(
     return Predictor(folder)(photo)
 
 # %% ../nbs/27a_predict.ipynb #fd9ac5a0
-def main(args=None):
+def main(
+    args:list=None, # words; None: of the command line
+):
     "The program behind `python -m luminet_fa.predict`"
     p = argparse.ArgumentParser('python -m luminet_fa.predict', description='Say what is on photographs')
     p.add_argument('folder', help='made by luminet_distill folder')

@@ -215,7 +215,9 @@ def load_student(
 def _ready(model, x):
     "A copy of `model` on the CPU in float32, in eval mode; what it is asked about; what both exporters trace with"
     m = deepcopy(model).cpu().float().eval()
-    if _detects(m): return _OneImage(m).eval(),[(o,) for o in _images(x)],None
+    if _detects(m):
+        asked = [(o,) for o in _images(x)]
+        return _OneImage(m).eval(),asked,asked[0]
     xs = [_moved(o.as_subclass(Tensor).detach(), 'cpu', torch.float32) for o in tuplify(x)]
     if min(map(len, xs))<2: raise InputError("the example must hold at least two samples, or the batch's size would be taken for fixed")
     zeros = tuple(torch.zeros_like(o[:2]) for o in xs)
@@ -229,10 +231,16 @@ def _detects(model):
 
 class _OneImage(nn.Module):
     "A detector as a graph has it: of one image, and with a tensor for each thing that it says of what it finds"
-    def __init__(self, model):
+    def __init__(self,
+        model, # a detector
+    ):
         super().__init__()
         self.model = model
-    def forward(self, x): return tuple(self.model([x])[0].values())
+    def forward(self,
+        x, # an image, (3,H,W), 0..1
+    ):
+        "Boxes, labels and scores"
+        return tuple(self.model([x])[0].values())
 
 def _images(x):
     "The images of a detector's example, on the CPU in float32"
@@ -275,7 +283,6 @@ def _export(model, x, file, rtol, write, read):
     try:
         with replacing(file) as tmp:
             m,asked,traced = _ready(model, x)
-            if isinstance(m, _OneImage): write,traced = _write_detector,asked[0]
             write(m, tmp, traced)
             new = read(tmp)
             off = _apart(new, m, asked, rtol)
@@ -313,8 +320,10 @@ def export_onnx(
         raise ImportError(f"ONNX needs more packages ({e.name} is missing): pip install onnx onnxruntime onnxscript") from None
     n,boxes = len(tuplify(x)),_detects(model)
     names = ['x'] if n==1 or boxes else [f'x{i}' for i in range(n)]
-    def write(m, f, traced):
+    def graph(m, f, traced):
         torch.onnx.export(m, f=f, dynamo=True, external_data=False, verbose=False, input_names=names, output_names=['logits'], **traced)
+    def write(m, f, traced):
+        (_write_detector if boxes else graph)(m, f, traced)
         if not metadata: return
         proto = onnx.load(f)
         onnx.helper.set_model_props(proto, {k:json.dumps(o) for k,o in metadata.items()})

@@ -138,14 +138,15 @@ _boxes = dict(measure='AP, points', bf16=False, task=detection,
               refused=dict(cache='regions that differ in every step, which cannot be cached by view',
                            compile='detectors, whose graph changes in every step and is not compiled'))
 
+_crops = dict(sized=True, refused=dict(cache='crops without end, which cannot be cached by view'))
+
 data_sets = dict(
     digits=DataSet(digits_dls, 1442, tests=355, embedded=True, bf16=False),
     cifar100=DataSet(cifar_dls, 50_000, tests=10_000),
-    imagenet=DataSet(imagenet_dls, 1_281_167, sized=True, sample=2000, published=_imagenet_teacher,
-        refused=dict(cache='crops without end, which cannot be cached by view'),
+    imagenet=DataSet(imagenet_dls, 1_281_167, sample=2000, published=_imagenet_teacher, **_crops,
         task=replace(classification, learner=partial(_classifier, top5=True)),
         needs="ImageNet cannot be downloaded: pass path, a store that `luminet_store DIR OUT` has made of class folders"),
-    folder=DataSet(imagenet_dls, 0, sized=True, folders=True, refused=dict(cache='crops without end, which cannot be cached by view'),
+    folder=DataSet(imagenet_dls, 0, folders=True, **_crops,
         needs="photographs are yours to bring: pass path, a folder with train/<class>/ and valid/<class>/, or one of class folders alone"),
     coco=DataSet(_coco_dls, 118_287, published=_coco_teacher, **_boxes,
         needs="photographs with boxes are yours to bring: pass path, a folder in COCO's format with annotations/, train/ and val/"),

@@ -227,12 +227,15 @@ def _layout(path, there, valid_pct):
     return dict(train='.') if 'train' in lacks else part
 
 # %% ../../nbs/18_data.store.ipynb #81b7dbc0
+def _there(path, shards):
+    "What may be the splits of a folder: the folders in it, or the words in the names of its shards"
+    return {*map(split_word, shards)} or {o.name for o in path.iterdir() if o.is_dir()}
+
 def has_valid(
     path, # folder of images, or of shards
 )->bool:
     "Whether a folder brings images to validate on"
-    there = {*map(split_word, find_shards(path))} or {o.name for o in Path(path).iterdir() if o.is_dir()}
-    return any(o.lower() in _splits['val'] for o in there)
+    return any(o.lower() in _splits['val'] for o in _there(Path(path), find_shards(path)))
 
 # %% ../../nbs/18_data.store.ipynb #238ef646
 def _check_inside(d, path, links):
@@ -293,7 +296,7 @@ def scan_images(
     if valid_pct is not None and not 0<valid_pct<1: raise InputError(f"valid_pct must be between 0 and 1, got {valid_pct}")
     if not path.is_dir(): raise PathError(f"{path} {'is no folder' if path.exists() else 'does not exist'}: give a folder of images")
     shards = find_shards(path)
-    part = _layout(path, {*map(split_word, shards)} if shards else [o.name for o in path.iterdir() if o.is_dir()], valid_pct)
+    part = _layout(path, _there(path, shards), valid_pct)
     found = _shard_splits(path, shards, part, report, links) if shards else {s: _split(path, p, report, links) for s,p in part.items()}
     vocab,files = found['train'][0],{s: v for s,(_,v) in found.items()}
     if valid_pct: files['train'],files['val'] = _divide(files['train'], valid_pct)

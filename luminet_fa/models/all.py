@@ -7,6 +7,7 @@ __all__ = ['classes_in', 'n_published', 'make_model', 'stats_of']
 
 # %% ../../nbs/13_models.all.ipynb #c0065064
 import torch
+from functools import lru_cache
 from fastai.vision.core import imagenet_stats
 from ..core import InputError
 from .cifar import cifar_model, cifar_models
@@ -23,14 +24,18 @@ def _fresh(name, n_out):
     except InputError as e: raise InputError(f"{e}; for CIFAR there are {', '.join(cifar_models)}") from None
 
 # %% ../../nbs/13_models.all.ipynb #b9b7d9f1
+@lru_cache
+def _output(name):
+    "The name of the last tensor of the network called `name` whose size is the number of classes"
+    two,three = (_fresh(name, n).state_dict() for n in (2,3))
+    return [k for k in two if two[k].shape!=three[k].shape][-1]
+
 def classes_in(
     name:str, # of a network, as in make_model
     weights,  # mapping of names to tensors, or anything that holds one
 )->int:       # 0 where the output layer of `name` is not among them
     "How many classes the network called `name` has in `weights`"
-    two,three = (_fresh(name, n).state_dict() for n in (2,3))
-    out = [k for k in two if two[k].shape!=three[k].shape]
-    found = [(len(k), len(o)) for _,sd in _mappings(weights) for k,o in sd.items() if f'.{k}'.endswith(f'.{out[-1]}')]
+    found = [(len(k), len(o)) for _,sd in _mappings(weights) for k,o in sd.items() if f'.{k}'.endswith(f'.{_output(name)}')]
     return min(found, default=(0,0))[1]
 
 # %% ../../nbs/13_models.all.ipynb #0fc4f132

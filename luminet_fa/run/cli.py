@@ -119,8 +119,9 @@ def luminet_distill(
 # %% ../../nbs/37_run.cli.ipynb #1f456c59
 def _as_json(res):
     "What a program has found, on one line for other programs"
-    rows = res.rows[['method','seed','epochs','top1','best_top1','teacher_top1','seconds']].to_dict('records')
+    rows = res.rows[['method','seed','epochs','top1','best_top1','teacher_top1','seconds']].astype(object)
     shipped = res.shipped and str(res.shipped.folder)
+    rows = rows.where(rows.notna(), None).to_dict('records')                         # JSON has no NaN
     said = dict(measure=_measure(res.rows), rows=rows, verdict=res.verdict(), problems=res.problems)
     return dumps(dict(said, figure=str(res.file), shipped=shipped))
 
@@ -132,7 +133,7 @@ def _show_result(res, recipe, json=False):
     said = ', '.join(f'{k} {v}' for k,v in _published(recipe).items())
     which = f'{recipe.epochs} epochs','step decay',data_sets[recipe.data].task.reported
     if said: print(f"published: {said} ({', '.join(filter(None, which))})")
-    if json: print(_as_json(res).replace('NaN', 'null'))
+    if json: print(_as_json(res))
     if res.problems: sys.exit('\n'.join(['not all went well:', *res.problems]))
 
 # %% ../../nbs/37_run.cli.ipynb #0f1b2cbf

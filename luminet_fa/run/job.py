@@ -253,15 +253,22 @@ def _line(learn, log):
     print(f'epoch {epoch+1}/{learn.n_epoch}:', ', '.join(cells), flush=True)
 
 # %% ../../nbs/33_run.job.ipynb #c81e267d
+def _tensorboard(place):
+    "fastai's callback, which cannot write those options of torch's optimizers that are no numbers"
+    from fastai.callback.tensorboard import TensorBoardCallback
+    class Logger(TensorBoardCallback):
+        def after_batch(self):
+            if not self.training: return
+            for k,v in dict(train_loss=self.smooth_loss, lr=self.opt.hypers[-1]['lr']).items(): self.writer.add_scalar(k, v, self.train_iter)
+    return Logger(place, trace_model=False, log_preds=False)
+
 @patch
 def _loggers(self:Job, method, seed):
     "The callback that logs one run, if one does"
     if not self.log or rank_distrib(): return []
     name = f'{method}-s{seed}'
     try:
-        if self.log=='tensorboard':
-            from fastai.callback.tensorboard import TensorBoardCallback
-            return [TensorBoardCallback(self.folder/'tensorboard'/name, trace_model=False, log_preds=False)]
+        if self.log=='tensorboard': return [_tensorboard(self.folder/'tensorboard'/name)]
         import wandb
         from fastai.callback.wandb import WandbCallback
     except ImportError as e: raise InputError(f"log needs a package that is not here ({e.name}): pip install {self.log}") from None

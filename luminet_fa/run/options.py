@@ -109,11 +109,12 @@ def command(
 )->str:  # without local folders
     "What to type for the same rows"
     r,usual,n = job.recipe,recipes.get(job.recipe.name, job.recipe),processes()[1]
+    def other(*ks): return {k:getattr(r, k)!=getattr(usual, k) and getattr(r, k) for k in ks}
     said = dict(methods=job.methods, seeds=r.seeds, epochs=r.epochs, pretrain=r.pretrain,
-                schedule=r.schedule!=usual.schedule and r.schedule, opt=r.opt!=usual.opt and r.opt,
+                **other('schedule','opt'),
                 settings=as_words(job.changed), teacher=_teacher_word(job, usual),
                 start=_is_file(r.net, usual.net) and not job.bodies and 'FILE',
-                **{k:getattr(r, k)!=getattr(usual, k) and getattr(r, k) for k in ('student','size','bs','labels')},
+                **other('student','size','bs','labels'),
                 **{k:getattr(job, k) for k in signature(RunOptions).parameters if k not in _silent})
     words = ['luminet_distill' if n==1 else f'torchrun --nproc_per_node {n} $(which luminet_distill)', r.name]
     for k,v in said.items():

@@ -22,7 +22,9 @@ from ..teacher import norm_stats
 # %% ../../nbs/34a_run.shipping.ipynb #d5ccacf7
 class _Pictures:
     "Arrays of an `Images` as RGB pictures, each read when it is asked for"
-    def __init__(self, images): self.images = images
+    def __init__(self,
+        images, # an Images
+    ): self.images = images
     def __len__(self): return len(self.images)
     def __getitem__(self, i): return Image.fromarray(self.images[int(i)].permute(1,2,0).numpy())
 
