@@ -259,7 +259,8 @@ def _tensorboard(place):
     class Logger(TensorBoardCallback):
         def after_batch(self):
             if not self.training: return
-            for k,v in dict(train_loss=self.smooth_loss, lr=self.opt.hypers[-1]['lr']).items(): self.writer.add_scalar(k, v, self.train_iter)
+            self.writer.add_scalar('train_loss', self.smooth_loss, self.train_iter)
+            self.writer.add_scalar('lr', self.opt.hypers[-1]['lr'], self.train_iter)
     return Logger(place, trace_model=False, log_preds=False)
 
 @patch
