@@ -24,6 +24,7 @@ from luminet_fa.run.ablation import VariantLoss, class_correlation, penultimate
 from luminet_fa.run.job import Job
 from luminet_fa.run.ledger import append_row, hardware, source_commit, table_text, utc_now
 
+THEN = dict(alone=dict(lr=.8), kd=dict(lr=.8, kd_w=1.8), luminet=dict(lr=.4, alpha=33.))     # the CPU recipe's settings when the page's fits were made
 PARTS = dict(over='batch', centre=True, scale=True, group=0)        # of perception, as VariantLoss takes them
 
 def fits(r):
@@ -70,6 +71,7 @@ def command(a, *names, **more):
 
 def run_fits(a):
     base = replace(get_recipe(a.recipe), epochs=a.epochs, seeds=(a.seed,))
+    base = replace(base, methods={m: s | THEN.get(m, {}) for m, s in base.methods.items()})
     todo, teacher = fits(base), None
     def state(n): return 'done' if any((Path(a.out)/n).rglob('*.safetensors')) else 'open'
     if a.list: return print('\n'.join(f'{state(n):5} {n:28} {exps}' for n, (exps, *_) in todo.items()))
