@@ -20,6 +20,10 @@ from luminet_fa.run.checkpoint import load_run
 from luminet_fa.run.experiment import run_recipe
 from luminet_fa.data.digits import digits_dls
 from luminet_fa.cache import ViewCache, fingerprint
+from luminet_fa.models.all import make_model
+from luminet_fa.models.core import read_weights
+from luminet_fa.run.cli import luminet_distill
+from luminet_fa.test_utils import toy_photos
 
 torch.set_num_threads(1)
 warnings.simplefilter('ignore')
@@ -38,6 +42,7 @@ def child(f):
     if pid: return pid
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try: f()
+        except SystemExit as e: os._exit(e.code if isinstance(e.code, int) else 1)
         except BaseException: os._exit(1)
     os._exit(0)
 
@@ -72,6 +77,35 @@ def kills(tmp, n):
             bad += not (same and len(rows(out)) == 1 and rows(out).top1[0] == rows(tmp/'whole').top1[0])
         except Exception: bad += 1
     return 'kill -9 at a random moment of a run', done, done-bad, f'{runs} runs; each ended with the weights of a run in one piece, to the bit, and with one row'
+
+
+def photos(tmp):
+    "What `luminet_distill folder` needs: pictures, and weights of other classes for teacher and student; its arguments"
+    torch.manual_seed(0)
+    torch.save(make_model('timm:test_resnet', 7).state_dict(), tmp/'seven.pth')
+    return dict(recipe='folder', path=str(toy_photos(tmp/'photos')), student='timm:test_resnet', start=f'{tmp}/seven.pth',
+                teacher=f'timm:test_resnet={tmp}/seven.pth', size=32, bs=8, epochs=3, pretrain=3, settings='lr=0.005', methods='luminet', seeds='0', device='cpu')
+
+
+def folders(tmp, n):
+    "Photographs to a student that ships, stopped at random moments by Ctrl-C or a kill; the same command until it ends"
+    kw = photos(tmp)
+    def run(out): return child(lambda: luminet_distill(**kw, out=str(out)))
+    def shipped(out): return fingerprint(read_weights(out/'photos-student'/'student.safetensors'))
+    t0 = time.perf_counter()
+    assert ended(run(tmp/'whole')) == 0
+    took, right, held, stops, at = time.perf_counter()-t0, shipped(tmp/'whole'), 0, 0, random.Random(0)
+    for k in range(n):
+        out, codes = tmp/f'stopped{k}', []
+        for sig in (signal.SIGINT, signal.SIGKILL)*2:
+            pid = run(out)
+            time.sleep(took*at.random())
+            os.kill(pid, sig)
+            codes.append((sig, ended(pid)))
+        stops += sum(c != 0 for _, c in codes)
+        told = all(c in (0, 130) for sig, c in codes if sig == signal.SIGINT)
+        held += told and ended(run(out)) == 0 and shipped(out) == right and len(rows(out)) == len(rows(tmp/'whole'))
+    return 'a folder of photographs, stopped by Ctrl-C or a kill', n, held, f'{stops} stops; the same command ended each with the same student in its folder, to the bit'
 
 
 def flips(tmp, n):
@@ -131,10 +165,18 @@ def caches(tmp, n):
 
 def disks(tmp, n):
     "Runs on a disk of a random size, which is full before the end"
-    teacher, disk, held, refused = small_model('cnn32'), tmp/'disk', 0, 0
-    disk.mkdir()
+    import safetensors.torch; safetensors.torch.save_file(small_model('cnn32').state_dict(), tmp/'t.safetensors')
+    yield full_disks(tmp, n, 120, dict(methods='luminet', seeds='0', epochs=3, images=128, teacher=f'{tmp}/t.safetensors', device='cpu'),
+                     'a disk that is full before the run is done')
+    yield full_disks(tmp, n, 3000, photos(tmp), 'a disk that is full before a folder of photographs is done')
+
+
+def full_disks(tmp, n, most, kw, what):
+    "`n` calls of luminet_distill with `kw` on disks of up to `most` blocks"
+    disk, held, refused = tmp/'disk', 0, 0
+    disk.mkdir(exist_ok=True)
     for k in range(n):
-        size = int(rng.integers(4, 120))*4096
+        size = int(rng.integers(4, most))*4096
         code = f"""
 import os, subprocess, sys
 subprocess.run(['mount','-t','tmpfs','-o','size={size}','none','{disk}'], check=True)
@@ -143,19 +185,17 @@ import survives, torch
 torch.manual_seed(0)
 from luminet_fa.run.cli import luminet_distill
 open('{disk}/filler', 'wb').write(b'x'*{size//2 if k % 2 else 0})
-luminet_distill(methods='luminet', seeds='0', epochs=3, images=128, teacher='{tmp}/t.safetensors', device='cpu', out='{disk}/runs')"""
-        if k == 0:
-            import safetensors.torch; safetensors.torch.save_file(teacher.state_dict(), tmp/'t.safetensors')
+luminet_distill(**{kw!r}, out='{disk}/runs')"""
         (tmp/'kept').mkdir(exist_ok=True)
         words = ([] if os.getuid() == 0 and not os.environ.get('NO_ROOT') else ['unshare', '-Urm'])
         p = subprocess.run([*(words or ['unshare', '-m']), sys.executable, '-c', code], capture_output=True, text=True, env={**os.environ, 'TMPDIR': str(tmp/'kept')})
         said = (p.stdout+p.stderr).strip()
-        if 'mount' in said and 'CalledProcessError' in said: return 'a disk that is full before the run is done', 0, 0, 'no disk could be mounted here'
+        if 'mount' in said and 'CalledProcessError' in said: return what, 0, 0, 'no disk could be mounted here'
         told = p.returncode == 1 and ('MB free' in said or 'could not be written' in said or 'No space left' in said)
         refused += 'MB free' in said
         held += told or p.returncode == 0 and 'LumiNet' in said
         if not (told or p.returncode == 0): print(said[-1500:])
-    return 'a disk that is full before the run is done', n, held, f'{refused} refused before the first epoch; of the others none ended with status 0 unless everything was kept'
+    return what, n, held, f'{refused} refused before the first epoch; of the others none ended with status 0 unless everything was kept'
 
 
 def writers(tmp, n):
@@ -166,7 +206,7 @@ def writers(tmp, n):
     return 'rows written by eight processes at once', 8*n, there if not any(codes) else 0, 'all in one table'
 
 
-parts = dict(kills=(kills, 120), flips=(flips, 300), cuts=(cuts, 100), caches=(caches, 40), disks=(disks, 20), writers=(writers, 40))
+parts = dict(kills=(kills, 120), folders=(folders, 20), flips=(flips, 300), cuts=(cuts, 100), caches=(caches, 40), disks=(disks, 20), writers=(writers, 40))
 
 
 def main():
