@@ -12,10 +12,11 @@
   every cell that holds an import, whatever its flags, without the cells before it that it needs (`--fix` moves it to the import cell);
 - a linked name in backticks in a docment: nbdev writes the link's Markdown into the signature it shows (`--fix` takes the backticks away);
 - a linked name in backticks in the text of a link: nbdev puts a link into the link, and the outer one prints as raw text;
+- a name in a cell that the reader sees, which only hidden cells define: what is shown must run as it stands;
 - `pip install luminet_fa`: the package is on no index, so from a clone it is `pip install .`;
 - `skip_exec`: nbdev reports such a notebook as passed without running it.
 """
-import ast, json, os, re, sys
+import ast, builtins, importlib, json, os, re, sys, warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -57,7 +58,7 @@ def is_import(o): return isinstance(o, (ast.Import, ast.ImportFrom))
 
 def import_cell(nb):
     "The hidden cell at the top with the imports of the tests"
-    return next((c for c in nb['cells'] if is_code(c, 'hide') and any(map(is_import, parse(src(c))))), None)
+    return next((c for c in nb['cells'] if is_code(c, 'hide', 'code-fold') and any(map(is_import, parse(src(c))))), None)
 
 def stray_imports(nb):
     "Cells nbdev would run for an import they hold"
@@ -79,6 +80,32 @@ def double_links(s, lookup):
     "Links of a Markdown cell in whose text nbdev would put another one"
     return [m[0] for m in re.finditer(r'(?<!!)\[([^\[\]]*)\]\([^)\s]+\)', s) if any(lookup(o) for o in re.findall(r'`([^`\s]+?)(?:\(\))?`', m[1]))]
 
+def names_of(module):
+    "What `from module import *` brings"
+    with warnings.catch_warnings(): warnings.simplefilter('ignore'); o = importlib.import_module(module)
+    return getattr(o, '__all__', [n for n in dir(o) if n[0] != '_'])
+
+def binds(nodes):
+    "Names that the code in `nodes` makes known, wherever in it"
+    for n in nodes:
+        if isinstance(n, ast.Import): yield from ((a.asname or a.name).split('.')[0] for a in n.names)
+        elif isinstance(n, ast.ImportFrom):
+            for a in n.names: yield from names_of(n.module) if a.name == '*' else [a.asname or a.name]
+        elif isinstance(n, (ast.FunctionDef, ast.ClassDef, ast.ExceptHandler)): yield n.name
+        elif isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store): yield n.id
+        elif isinstance(n, ast.arg): yield n.arg
+
+def unknown_names(nb):
+    "Names in visible cells that neither a visible cell before them nor an exported one defines"
+    def nodes_of(c): return [n for o in parse(src(c)) for n in ast.walk(o)]
+    flags = 'export', 'exporti', 'exports'
+    known = {*dir(builtins), 'display', 'get_ipython', '__file__', *(n for c in nb['cells'] if is_code(c, *flags) for n in binds(nodes_of(c)))}
+    for i,c in enumerate(nb['cells']):
+        if c['cell_type'] != 'code' or is_code(c, 'hide', 'echo: *false', *flags): continue
+        nodes = nodes_of(c)
+        known.update(binds(nodes))
+        yield from ((i, n) for n in sorted({n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}-known))
+
 def problems(nb, lookup):
     "What is wrong with one notebook, as short lines"
     out = []
@@ -92,6 +119,7 @@ def problems(nb, lookup):
     elif split_title(src(nb['cells'][t]))[1]: out.append(f'cell {t}: nbdev drops the text under the title; --fix gives it a cell of its own')
     out += [f'cell {i}: an import below the top; nbdev runs this cell, alone, to document the notebook' for i,*_ in stray_imports(nb)]
     out += [f'cell {i}: nbdev turns the backticks into a link inside the signature: {l.strip()}' for i,_,l in linked_comments(nb, lookup)]
+    out += [f'cell {i}: the reader sees the name {n}, and only a hidden cell defines it' for i,n in unknown_names(nb)]
     if any('skip_exec' in src(c) for c in nb['cells'] if c['cell_type'] != 'code'): out.append('skip_exec: nbdev would pass it without running it')
     return out
 
