@@ -6,8 +6,8 @@
 
 README.md is nbconvert's Markdown of `nbs/index.ipynb` after nbdev has processed it (hidden cells gone, doc links in). `nbdev_readme`
 does the same with Quarto; this needs none, and gives the same bytes on every machine. What is added to nbconvert's text: nbdev's front
-matter becomes the title and the sentence under it, links to notebooks and pages become links to the published site, links to files
-under `nbs/` get their path in the repository, an output is taken as Markdown where it has that, pandas' tables are written as Markdown, and
+matter becomes the title and the sentence under it, links to pages of the site become links to the notebooks behind them, so that they work
+in any checkout, links to files under `nbs/` get their path in the repository, an output is taken as Markdown where it has that, pandas' tables are written as Markdown, and
 a picture's text is its cell's `#| fig-alt`. It runs no code of the notebook.
 
 The package must be installed (`pip install -e '.[dev]'`): nbdev finds the targets of doc links through its entry point.
@@ -62,16 +62,17 @@ def blank_lines(s):
     return re.sub(r'\n{3,}', '\n\n', re.sub(r'^[ \t]+$', '', s, flags=re.M))
 
 def fix_links(md, cfg, root=ROOT):
-    "Point links to notebooks and pages at the published site, and links to files beside the notebook into the repository; code is left alone"
+    "Point links to pages, notebooks and files at the repository; code is left alone"
     from nbdev.doclinks import _nbpath2html
     base, nbs = cfg.doc_host + cfg.doc_baseurl, cfg.nbs_path
+    source = {_nbpath2html(p.relative_to(nbs)).as_posix(): p for p in nbs.rglob('*.ipynb')} | {'changelog.qmd': root/'CHANGELOG.md'}
     def one(m):
         pre, target, frag = m.groups()
-        if target.endswith('.ipynb'): target = f'{base}/{_nbpath2html(Path(target)).name}'
-        elif target.endswith('.html'): target = f'{base}/{target}'
-        elif (nbs/target).exists(): target = os.path.relpath(nbs/target, root)
-        return pre + target + (frag or '')
-    pat = re.compile(r'(\]\(|\b(?:src|href)=")(?!\w+:|//|#|README_files/)([^)"\s#]+)(#[^)"\s]*)?')
+        name = target.removeprefix(f'{base}/')
+        file = source.get(name, nbs/name)
+        if not file.exists(): return m[0]
+        return pre + os.path.relpath(file, root) + (frag or '')*(file.suffix == '.md')       # a notebook's headings have no anchors there
+    pat = re.compile(rf'(\]\(|\b(?:src|href)=")(?!#|README_files/|(?!{re.escape(base)}/)(?:\w+:|//))([^)"\s#]+)(#[^)"\s]*)?')
     parts = re.split(r'(^```.*?^```[ ]*$|`[^`\n]+`)', md, flags=re.M|re.S)
     return ''.join(p if i%2 else blank_lines(pat.sub(one, p)) for i,p in enumerate(parts))
 
