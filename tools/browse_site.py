@@ -4,11 +4,11 @@
     python tools/browse_site.py                     # `_docs/` in headless Chromium; exit 1 with a list of what is wrong
     python tools/browse_site.py --shots DIR         # and keep a picture of each page: 1280 pixels wide in light and in dark mode, 400 pixels
     python tools/browse_site.py perception index    # only these pages
-    python tools/browse_site.py --selftest          # break a copy of the home page in nine ways: is each noticed?
+    python tools/browse_site.py --selftest          # break a copy of the home page in ten ways: is each noticed?
 
 Looked for on each page, 1280 and 400 pixels wide: errors in the console, requests that fail or leave this machine, pictures that do not
 show, text or tables that reach out of the page, formulas that were not rendered, and text too faint to read (WCAG's contrast of 4.5, 3 for
-large text) in light and in dark mode. On the home page no preformatted line may be wider than its box. Once, when all pages are read:
+large text) in light and in dark mode. At 1280 pixels no line of code, no output and no table may be wider than its box. Once, when all pages are read:
 does the search find `perception`, can its answers be read in light and in dark mode, and does the switch for dark mode work?
 
 Needs Playwright from PyPI (`pip install playwright`; no browser of its own) and a Chromium: Debian's package, or CHROMIUM=path.
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VIEWS = (1280, 'light'), (1280, 'dark'), (400, 'light')   # pixels, colour scheme; the colours are the same at any width
 
 # What the page says about itself. Contrast is taken from the colours as computed, against the first opaque background behind the text.
-LOOK = r'''home => {
+LOOK = r'''whole => {
   const bad = [], doc = document.documentElement
   const wide = doc.scrollWidth - doc.clientWidth
   if (wide > 1) bad.push(`scrolls sideways by ${wide} px`)
@@ -29,10 +29,11 @@ LOOK = r'''home => {
   const held = e => { for (let p = e.parentElement; p && p.tagName != 'MAIN'; p = p.parentElement) if (holds(p)) return true; return false }
   const out = [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > doc.clientWidth + 1 && e.checkVisibility() && !e.closest('svg, .katex') && !held(e))
   if (out.length) bad.push('reaches out of the page: ' + out.slice(0, 2).map(tag).join(', '))
-  if (home) for (const e of document.querySelectorAll('main pre')) {
+  if (whole) for (const e of document.querySelectorAll('main pre, main table')) {
     let cut = 0
-    for (let p = e; p && p.tagName != 'MAIN'; p = p.parentElement) cut = Math.max(cut, p.scrollWidth - p.clientWidth)
-    if (cut > 1) bad.push(`a preformatted line is ${cut} px wider than its box: ` + e.textContent.split('\n').reduce((a, b) => b.length > a.length ? b : a).trim().slice(0, 60))
+    for (let p = e; p && p.tagName != 'MAIN' && e.checkVisibility(); p = p.parentElement) cut = Math.max(cut, p.scrollWidth - p.clientWidth)
+    const lines = e.tagName == 'TABLE' ? [e.rows[0].textContent] : e.textContent.split('\n')
+    if (cut > 1) bad.push(`${e.tagName == 'TABLE' ? 'a table' : 'a preformatted line'} is ${cut} px wider than its box: ` + lines.reduce((a, b) => b.length > a.length ? b : a).replace(/\s+/g, ' ').trim().slice(0, 60))
   }
   for (const i of document.images) if (!i.complete || !i.naturalWidth) bad.push('a picture does not show: ' + (i.getAttribute('src') || '').slice(0, 80))
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
@@ -95,7 +96,7 @@ class Reader:
         found = []
         for width, scheme in VIEWS:
             page, bad = self.open(name, width, scheme)
-            bad += page.evaluate(LOOK, name in HOME)
+            bad += page.evaluate(LOOK, (width, scheme) == VIEWS[0])
             if shots: page.screenshot(path=Path(shots)/f'{Path(name).stem}-{width}-{scheme}.png', full_page=True)
             page.context.close()
             found += [f'{name}, {width} px, {scheme}: {b}' for b in dict.fromkeys(bad)]
@@ -129,11 +130,11 @@ class Reader:
         return [f'index.html: {b}' for b in bad]
 
 
-HOME = 'index.html', 'broken.html'
 BROKEN = dict(picture=('<h1', '<img src="nowhere.png"><h1', 'does not show'), wide=('<h1', '<div style="width:3000px">x</div><h1', 'out of the page'), formula=('<h1', '<p>\\(x^2</p><h1', 'was not rendered'),
               faint=('<h1', '<p style="color:#ccc;background:#fff">faint</p><h1', 'too faint'), script=('<h1', '<script>nothing()</script><h1', 'nothing is not defined'),
               dark=('<h1', '<p style="color:#333">for daylight</p><h1', 'dark: text is too faint'), host=('<h1', '<img src="https://example.com/x.png"><h1', 'another host'),
-              line=('<h1', f'<div style="overflow-x:auto"><pre>{"word "*60}</pre></div><h1', 'wider than its box'))
+              line=('<h1', f'<div style="overflow-x:auto"><pre style="white-space:pre !important">{"word "*60}</pre></div><h1', 'a preformatted line is'),
+              table=('<h1', f'<div style="overflow-x:auto"><table><tr>{"<td>unbreakable</td>"*60}</tr></table></div><h1', 'a table is'))
 FAINT_SEARCH = '</head>', '<style>.search-result-section { color: #ddd !important }</style></head>', 'search, light: text is too faint'
 
 
