@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['paired', 'contrasts', 'newest', 'Summary', 'summarise', 'read_ledger', 'compare', 'compare_table', 'provenance',
-           'paired_table', 'best_gap', 'trials_table', 'plot_methods', 'plot_published']
+           'paired_table', 'lead_table', 'best_gap', 'trials_table', 'plot_methods', 'plot_published']
 
 # %% ../../nbs/34_run.report.ipynb #30eaeb9e
 import html, io, shutil, textwrap
@@ -466,6 +466,22 @@ def paired_table(
             out.append(c.assign(recipe=g.recipe.iloc[0], run=g.run.iloc[0], comparison=a+' against '+c.index, verdict=_sided(c)))
     cols = ['recipe','run','comparison','points','low','high','seeds','verdict']
     return pd.concat(out or [pd.DataFrame(columns=cols)])[cols].set_index(['recipe','run'])
+
+# %% ../../nbs/34_run.report.ipynb #26a57ba5
+def lead_table(
+    rows,             # of one comparison: dicts, or what read_ledger returns
+    method='luminet', # the method in question
+)->pd.DataFrame:      # text, a line for each method
+    "Means over the seeds, and how far `method` is ahead of each other one, with simultaneous 95 % intervals"
+    s = _students(newest(rows))
+    c,g = contrasts(s, method, least=_least(s)),s.groupby('method').top1
+    order = [m for m in distill_methods if m in c.index]+[method]
+    def lead(m):
+        if m==method: return ''
+        p,low,high = c.loc[m, ['points','low','high']]
+        return f'{p:+.2f}'+f' ({low:+.2f} to {high:+.2f})'*(low==low)
+    cols = {f'last epoch, {_unit(s)} ± sd':_pm(g.mean()[order], g.std()[order]), f'{_label(method)} ahead by, points':map(lead, order), 'seeds':g.count()[order].values}
+    return pd.DataFrame(cols, index=[*map(_label, order)])
 
 # %% ../../nbs/34_run.report.ipynb #eeaa0c2a
 def best_gap(
