@@ -13,6 +13,7 @@
 - a linked name in backticks in a docment: nbdev writes the link's Markdown into the signature it shows (`--fix` takes the backticks away);
 - a linked name in backticks in the text of a link: nbdev puts a link into the link, and the outer one prints as raw text;
 - a name in a cell that the reader sees, which only hidden cells define: what is shown must run as it stands;
+- in the guides and on the home page, a line of visible code of more than 96 characters: the page would cut or wrap it;
 - `pip install luminet_fa`: the package is on no index, so from a clone it is `pip install .`;
 - `skip_exec`: nbdev reports such a notebook as passed without running it.
 """
@@ -106,9 +107,19 @@ def unknown_names(nb):
         known.update(binds(nodes))
         yield from ((i, n) for n in sorted({n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}-known))
 
-def problems(nb, lookup):
+GUIDE,WIDTH = r'\d\d_tutorial|index',96      # names of the notebooks that are read from top to bottom; characters that fit into a page's column
+
+def long_lines(nb):
+    "Lines of code that a reader sees, in cells and in fences of text, and that do not fit into the column"
+    for i,c in enumerate(nb['cells']):
+        if is_code(c): seen = [] if is_code(c, 'hide', 'echo: *false') else [src(c)]
+        else: seen = re.findall(r'^```.*?^```', src(c), re.M|re.S)
+        yield from ((i, l) for s in seen for l in s.splitlines() if len(l)>WIDTH)
+
+def problems(nb, lookup, name=''):
     "What is wrong with one notebook, as short lines"
     out = []
+    if re.match(GUIDE, name): out += [f'cell {i}: {len(l)} characters, more than {WIDTH}: {l[:60]}...' for i,l in long_lines(nb)]
     for i,c in enumerate(nb['cells']):
         if any(o.get('output_type') == 'error' for o in c.get('outputs', [])): out.append(f'cell {i}: a saved error')
         out += [f'cell {i} ({c.get("id")}): its output shows {what}: {text!r}' for what,text in dict(noise(c)).items()]
@@ -172,7 +183,7 @@ def main(args):
             if nb != json.loads(f.read_text()):
                 f.write_text(json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + '\n')
                 print(f'mended {f.name}')
-        bad += [f'{f.relative_to(NBS.parent)}: {o}' for o in problems(nb, lookup)]
+        bad += [f'{f.relative_to(NBS.parent)}: {o}' for o in problems(nb, lookup, f.name)]
     if bad: print('\n'.join(bad)); sys.exit(1)
     print(f'{len(files)} notebooks: no saved error or noise, titles, imports and links in order')
 
