@@ -44,7 +44,7 @@ from .rescale import match_scale
 from .ship import compare_networks, export_learner, export_onnx, export_program
 from .predict import ship_classifier
 from .ship import load_student, model_card, push_student, save_student
-from .run.report import compare_table, paired_table, plot_methods, plot_published, read_ledger, summarise
+from .run.report import compare_table, lead_table, paired_table, plot_methods, plot_published, read_ledger, summarise
 
 # %% ../nbs/80_all.ipynb #0eeb4f9c
 __all__ = [o for o in globals() if not o.startswith('_')]
