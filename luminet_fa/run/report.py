@@ -480,7 +480,8 @@ def lead_table(
         if m==method: return ''
         p,low,high = c.loc[m, ['points','low','high']]
         return f'{p:+.2f}'+f' ({low:+.2f} to {high:+.2f})'*(low==low)
-    cols = {f'last epoch, {_unit(s)} ± sd':_pm(g.mean()[order], g.std()[order]), f'{_label(method)} ahead by, points':map(lead, order), 'seeds':g.count()[order].values}
+    cols = {f'last epoch, {_unit(s)} ± sd':_pm(g.mean()[order], g.std()[order]), f'{_label(method)} ahead by, points':map(lead, order),
+            'seeds':g.count()[order].values}
     return pd.DataFrame(cols, index=[*map(_label, order)])
 
 # %% ../../nbs/34_run.report.ipynb #eeaa0c2a
