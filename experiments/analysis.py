@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What LumiNet's parts and numbers do: the fits and the measurements behind the page `What the method does, measured`.
+"""What LumiNet's parts and numbers do: the fits and the measurements behind the page `Analysis`.
 
     python experiments/analysis.py fits --path DIR --teacher FILE --dtype bf16 --cache FOLDER --save results       # about an hour
     python experiments/analysis.py fits --path DIR --teacher FILE --list             # the 37 fits, and which are done
