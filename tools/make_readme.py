@@ -7,8 +7,8 @@
 README.md is nbconvert's Markdown of `nbs/index.ipynb` after nbdev has processed it (hidden cells gone, doc links in). `nbdev_readme`
 does the same with Quarto; this needs none, and gives the same bytes on every machine. What is added to nbconvert's text: nbdev's front
 matter becomes the title and the sentence under it, links to pages of the site become links to the notebooks behind them, so that they work
-in any checkout, links to files under `nbs/` get their path in the repository, an output is taken as Markdown where it has that, pandas' tables are written as Markdown, and
-a picture's text is its cell's `#| fig-alt`. It runs no code of the notebook.
+in any checkout, links to files under `nbs/` get their path in the repository, an output is taken as Markdown where it has that, pandas'
+tables are written as Markdown, and a picture's text is its cell's `#| fig-alt`. It runs no code of the notebook.
 
 The package must be installed (`pip install -e '.[dev]'`): nbdev finds the targets of doc links through its entry point.
 """

@@ -473,7 +473,7 @@ def lead_table(
     method='luminet', # the method in question
 )->pd.DataFrame:      # text, a line for each method
     "Means over the seeds, and how far `method` is ahead of each other one, with simultaneous 95 % intervals"
-    s = _students(newest(rows))
+    s = _students(summarise(rows).rows)
     c,g = contrasts(s, method, least=_least(s)),s.groupby('method').top1
     order = [m for m in distill_methods if m in c.index]+[method]
     def lead(m):
