@@ -53,6 +53,7 @@ def main(
     "Compare two weights of LumiNet's term on a few classes"
     r, alphas = get_recipe(RECIPE), (33., round(33*(classes/100)**.25, 1))
     said = f'python experiments/classes.py --path DIR --classes {classes} --epochs {epochs} --pretrain {pretrain} --bs {bs} --holdout {holdout}'
+    if kwargs.get('images'): said += f" --images {kwargs['images']}"
     def run(k, seeds, alpha, lr):
         res = run_recipe(replace(r, lr=.2), ['luminet'], seeds, epochs, pretrain, bs=bs, settings=dict(alpha=alpha, lr=lr), holdout=holdout,
                          out=f'{out}/part{k}', bars=False, **dict(kwargs, path=part(kwargs['path'], classes, k, out), verbose=1))
