@@ -52,11 +52,10 @@ def main(
     kwargs = dict(kwargs, holdout=holdout, verbose=kwargs.get('verbose') or 1, bars=False)
     with _program(dict(kwargs, out=out)):
         r = get_recipe(recipe)
-        given = teacher or train_teacher(r, f'{out}/weights', **kwargs, out=out)
         for m in _words(methods):
             def run(i, j):
                 s = settings(m, i, j, 2*r.lr)
-                try: res = run_recipe(recipe, [m], _seeds(seeds), epochs=epochs, settings=s, teacher=given, out=f'{out}/{m}', **kwargs)
+                try: res = run_recipe(recipe, [m], _seeds(seeds), epochs=epochs, settings=s, teacher=teacher, out=f'{out}/{m}', **kwargs)
                 except Diverged: return 0.
                 return 0. if res.stopped else res.rows.query('method==@m').top1.mean()
             found = search(m, run)

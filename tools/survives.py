@@ -217,7 +217,7 @@ def main():
     for k in (o for o in parts if o in a.only):                     # kills come first: see child
         f, n = parts[k]
         with tempfile.TemporaryDirectory() as d:
-            res = f(Path(d), max(4, n//10) if a.quick else n)
+            res = f(Path(d), max(2, n//10) if a.quick else n)
             for what, tried, held, note in ([res] if isinstance(res, tuple) else res):
                 print(f'{"ok  " if held == tried else "LOST"}  {what}: {held} of {tried}; {note}', flush=True)
                 found.append(count(what, tried, held, note))
