@@ -8,7 +8,8 @@
 - no module imports one that imports it, directly or by others;
 - no line of the package has more than 140 characters;
 - half of the exported cells have at most 9 lines, nine in ten at most 25;
-- no sentence of an error stands in two places.
+- no sentence of an error stands in two places;
+- nothing is defined twice: the first of two would be dead.
 """
 import ast, json, re, statistics, sys, tempfile
 from collections import defaultdict
@@ -49,6 +50,14 @@ def sentences(tree):
             words = ''.join(c.value for c in ast.walk(o.exc.args[0]) if isinstance(c, ast.Constant) and isinstance(c.value, str))
             if len(words) > 12: yield o.lineno, words
 
+def defined(tree):
+    "Line and name of each function and class at the top, with the class that a patched one goes into"
+    for o in tree.body:
+        if isinstance(o, ast.ClassDef): yield o.lineno, o.name
+        elif isinstance(o, ast.FunctionDef):
+            own = any('patch' in ast.unparse(d) for d in o.decorator_list) and o.args.args
+            yield o.lineno, (f'{ast.unparse(o.args.args[0].annotation)}.' if own else '') + o.name
+
 def package_problems(package):
     "What breaks a rule in the package's modules"
     trees = {n: ast.parse(f.read_text()) for n,f in modules(package).items()}
@@ -60,6 +69,10 @@ def package_problems(package):
     for n,t in trees.items():
         for line,words in sentences(t): said[words].append(f'{n}:{line}')
     yield from (f"one sentence in {', '.join(places)}: {words[:80]}" for words,places in said.items() if len(places) > 1)
+    for n,t in trees.items():
+        places = defaultdict(list)
+        for line,name in defined(t): places[name].append(str(line))
+        yield from (f"{n} defines {name} in lines {' and '.join(lines)}" for name,lines in places.items() if len(lines) > 1)
     for n,f in modules(package).items():
         for i,l in enumerate(f.read_text().splitlines(), 1):
             if len(l) > WIDTH and not l.startswith('__all__'): yield f'{n}:{i} has {len(l)} characters'
@@ -79,7 +92,8 @@ def selftest():
     good = {'a.py': "import re\n", 'run/__init__.py': '', 'run/job.py': "from ..a import re\n", 'all.py': "from .run.job import re\n"}
     bad = {'b.py': "from .run.job import re\n", 'c.py': "from pack.run import job\n", 'd.py': "def f():\n    import pack.run.job\n",
            'k.py': "from . import run\n", 'e.py': "from .g import x\n", 'g.py': "from .e import x\n", 'h.py': f"x = '{'x'*140}'\n",
-           'i.py': "raise ValueError(f'there are no {1} apples')\n", 'j.py': "raise ValueError(f'there are no {2} apples')\n"}
+           'i.py': "raise ValueError(f'there are no {1} apples')\n", 'j.py': "raise ValueError(f'there are no {2} apples')\n",
+           'l.py': "def f(): pass\ndef f(): pass\n", 'm.py': "@patch\ndef f(self:A): pass\n@patch\ndef f(self:B): pass\n@patch\ndef f(self:A): pass\n"}
     with tempfile.TemporaryDirectory() as tmp:
         package = Path(tmp)/'pack'
         def found(files):
@@ -87,7 +101,8 @@ def selftest():
             return list(package_problems(package))
         assert found(good) == [], found(good)
         for names,words in ((['b.py'], 'b imports run.job'), (['c.py'], 'c imports run'), (['d.py'], 'd imports run.job'), (['k.py'], 'k imports run'), (['e.py','g.py'], 'a circle of imports: e -> g -> e'),
-                            (['h.py'], 'h:1 has 146 characters'), (['i.py','j.py'], 'one sentence in i:1, j:1')):
+                            (['h.py'], 'h:1 has 146 characters'), (['i.py','j.py'], 'one sentence in i:1, j:1'),
+                            (['l.py'], 'l defines f in lines 1 and 2'), (['m.py'], 'm defines A.f in lines 2 and 6')):
             lines = found({n: bad[n] for n in names})
             assert len(lines) == 1 and lines[0].startswith(words), (words, lines)
             for n in names: (package/n).unlink()
