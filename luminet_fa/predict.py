@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from torch import fx, nn, Tensor
 from .core import InputError, PathError, as_markdown, one_line_errors
 from .data.store import read_image
+from .fold import speed_up
 from .ship import _config, _ours, _put, _strange, _student
 from .ship import compare_networks, export_learner, export_onnx, load_student, model_card, save_student
 
@@ -130,9 +131,10 @@ def _asked(nets, pre, ims):
     return {k:torch.cat(v) for k,v in said.items()}
 
 def _compared(folder, model, teacher, x):
-    "Size and latency of the student, in torch and as ONNX, beside the teacher's, all on the CPU"
+    "Size and latency of the student, in torch and as ONNX, beside the teacher's; on the CPU, BatchNorms folded as in ONNX"
     nets,files = dict(student=model),dict(student=folder/'student.safetensors')
-    if teacher is not None: nets = dict(teacher=deepcopy(teacher.module).cpu())|nets
+    if teacher is not None: nets = dict(teacher=deepcopy(teacher.module).cpu().eval())|nets
+    nets = {k:speed_up(o, x[:2], layout=True) for k,o in nets.items()}       # the teacher may be folded already
     f = folder/'student.onnx'
     if f.exists(): nets['student.onnx'],files['student.onnx'] = _session(f),f
     return compare_networks(nets, x, files, n=10)
@@ -197,7 +199,7 @@ class Shipped:
     networks:pd.DataFrame# size and latency, as compare_networks has it
     missing:list      # what could not be written, each with what to do
     def __str__(self):
-        tables = self.classes.to_string(), self.networks.to_string()
+        tables = self.classes.to_string(), self.networks.astype(object).fillna('').to_string()
         return '\n\n'.join([*tables, '\n'.join([*self.missing, f'the student is in {self.folder}'])])
     __repr__ = __str__
 

@@ -103,7 +103,7 @@ def luminet_distill(
     recipe:_arg("recipe to run; see --list", nargs='?', opt=False)='digits', # recipe to run; see --list
     methods:_arg(f"methods to run, some of: {' '.join(_students)}", nargs='+')='alone kd luminet', # methods to run, in distill_methods
     seeds:_arg("seeds, such as 0 1 2 (default: the recipe's)", nargs='+')=None, # seeds, such as 0 1 2 (default: the recipe's)
-    settings:_arg("settings of the methods to change, such as lr=0.1 alpha=33", nargs='+')=None, # settings of the methods to change
+    settings:_arg("settings to change, which each method must have, such as lr=0.1", nargs='+')=None, # settings of the methods to change
     list:bool=False,     # print the recipes and stop
     quiet:bool=False,    # print nothing but the result
     json:bool=False,     # print the result as JSON in the last line as well
