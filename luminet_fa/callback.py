@@ -18,7 +18,7 @@ from fastai.callback.training import GradientAccumulation
 from .core import InputError, check_logits, pick
 from .losses import LumiNetLoss, distill_methods
 from .perception import _are_probabilities, _floats, _world_size, autocast_off
-from .teacher import Teacher, as_teacher, check_classes, norm_stats
+from .teacher import Teacher, as_teacher, check_classes, input_codes, norm_stats
 
 # %% ../nbs/03_callback.ipynb #c36ed80e
 class _Tidy(Callback):
@@ -162,6 +162,18 @@ def _check_data(self:DistillCallback):
         warnings.warn(f"the student's images are normalized with mean {s[0]} and std {s[1]}, the teacher's were with "
                       f"{t.stats[0]} and {t.stats[1]}: "
                       "pass teacher_tfm=InputMap(student_stats, teacher_stats)")
+    if t.tfm is None: self._check_codes(input_codes(self.dls), t.codes)
+
+@patch
+def _check_codes(self:DistillCallback, ours, theirs):
+    "Do both sides turn words, categories and measurements into the same numbers?"
+    odd = [k for k in ours if k in theirs and ours[k]!=theirs[k]]
+    if not odd: return
+    said = (f"the teacher's loaders turn {', '.join(odd[:3])}{', ...'*(len(odd)>3)} into other numbers than the student's: "
+            "prepare the student's data by the teacher's loaders (of a table teacher.dls.test_dl(rows, with_labels=True), "
+            "of texts text_vocab=teacher.dls.vocab[0])")
+    if any(isinstance(ours[k], list) for k in odd): raise InputError(said)
+    warnings.warn(said)
 
 # %% ../nbs/03_callback.ipynb #f100d317
 @patch
