@@ -277,7 +277,7 @@ def _check_raw(z, name):
     lse = z.float().logsumexp(1)
     if _are_probabilities(z): what = 'probabilities'
     elif lse.abs().max()<1e-2: what = 'log-probabilities'
-    elif z.numel()>=16 and (z>0).all() and (z<1).all(): what = 'numbers between 0 and 1, as after a sigmoid'    # a few logits may be so by chance
+    elif z.numel()>=16 and (z>0).all() and (z<1).all(): what = 'numbers between 0 and 1, as after a sigmoid'  # few may be so by chance
     else: return
     raise InputError(f"the {name} returned {what}: raw logits are wanted, so leave out the network's last activation")
 
