@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """LumiNet's weight for fewer classes: alpha = 33*(C/100)**.25 against 33, on C classes of CIFAR-100.
 
-    python experiments/classes.py --path DIR --save results        # about 25 minutes on two cores; --parts 0 and --parts 1 2 can share them
-    python experiments/classes.py --path DIR --save results        # the same command goes on where it was interrupted
+    python experiments/classes.py --path DIR --parts 0 --seeds 0 1 2 3 4 --save results        # what the tuning page shows, half an hour on one core
+
+The same command goes on where it was interrupted.
 
 A part is C classes that a fixed permutation draws; no class is in two of them. Each part has a teacher of its own, trained on the images that are
 not held out, and everything is measured on those that are, so that no test image is used. Both weights get three rates, the recipe's, its
@@ -16,7 +17,8 @@ warnings.filterwarnings('ignore')
 warnings.filterwarnings('always', message='.*could not be written')
 from luminet_fa.all import *
 from dataclasses import replace
-from luminet_fa.data.cifar import load_cifar100
+from detect import line
+from luminet_fa.data.cifar import _write_cache, load_cifar100
 from luminet_fa.run.cli import _arg, _program, _seeds, _words
 from luminet_fa.run.ledger import append_row
 
@@ -29,10 +31,10 @@ def part(path, C, k, out):
     x, y, xt, yt, vocab = load_cifar100(path)
     mine = torch.randperm(len(vocab), generator=torch.Generator().manual_seed(0))[k*C:(k+1)*C].sort().values
     out.mkdir(parents=True, exist_ok=True)
-    for name, x, y in (('test', xt, yt), ('train', x, y)):
-        own = torch.isin(y, mine)
-        np.savez(out/f'cifar100-{name}.npz', x=x[own].permute(0, 2, 3, 1).numpy(), y=torch.searchsorted(mine, y[own]).numpy(),
-                 vocab=np.array([vocab[i] for i in mine.tolist()]))
+    def own(x, y):
+        y, keep = torch.searchsorted(mine, y).numpy(), torch.isin(y, mine)
+        return x[keep].permute(0, 2, 3, 1).numpy(), y[keep]
+    _write_cache(out, dict(train=own(x, y), test=own(xt, yt)), [vocab[i] for i in mine.tolist()])
     return out
 
 @call_parse
@@ -63,13 +65,9 @@ def main(
             if save: append_row(Path(save)/f'{r.data}-classes.csv', row)
         return own.top1.mean()
     def rate(alpha):
-        found, todo = {}, [.1, .2, .4]
-        while todo:
-            found |= {lr: np.mean([run(k, [CHOOSE], alpha, lr) for k in _seeds(parts)]) for lr in todo}
-            best = max(found, key=found.get)
-            todo = [lr for lr in (best/2, best*2) if lr not in found]
-        print(f'alpha {alpha:g}:', *(f'lr {lr:g} {top1:.2f}' for lr, top1 in sorted(found.items())), flush=True)
-        return best
+        found, best = line(lambda i: np.mean([run(k, [CHOOSE], alpha, .2*2**i) for k in _seeds(parts)]), (0, -1, 1))
+        print(f'alpha {alpha:g}:', *(f'lr {.2*2**i:g} {top1:.2f}' for i, top1 in sorted(found.items())), flush=True)
+        return .2*2**best
     with _program(dict(kwargs, out=out)):
         own = [float(o) for o in _words(rates)] if rates else [rate(a) for a in alphas]
         for k in _seeds(parts):

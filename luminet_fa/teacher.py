@@ -67,14 +67,18 @@ def match_classes(
 # %% ../nbs/02_teacher.ipynb #eaed9589
 _is_list = risinstance((list,tuple,CollBase))
 
+def _vocabs(vocab):
+    "The words and the class names in `vocab`, of which only a text learner has both; None for what is not there"
+    try: names = [*vocab]
+    except TypeError: return None,None
+    return names if len(names)==2 and all(map(_is_list, names)) else (None,names)
+
 def class_names(
     vocab, # of a `DataLoaders`: class names, or the pair (words, class names) of a text learner
 )->list:   # of str; None where there is no such list
     "The class names in `vocab` as they are printed"
-    try: names = [*vocab]
-    except TypeError: return None
-    if len(names)==2 and all(map(_is_list, names)): names = names[1]
-    return None if any(map(_is_list, names)) else [*map(str, names)]
+    _,names = _vocabs(vocab)
+    return None if names is None or any(map(_is_list, names)) else [*map(str, names)]
 
 # %% ../nbs/02_teacher.ipynb #eb43a000
 def check_classes(
@@ -114,7 +118,8 @@ def input_codes(
 )->dict: # 'words' or column -> what its numbers stand for, in their order; measured column -> (mean, std); {} where they do not say
     "How loaders turn words, categories and measurements into numbers"
     vocab,classes,means = (getattr(dls, k, None) for k in ('vocab','classes','means'))
-    out = {'words':[*vocab[0]]} if isinstance(vocab, (list,L)) and len(vocab)==2 and all(map(_is_list, vocab)) else {}
+    words,_ = _vocabs(vocab)
+    out = {} if words is None else {'words':[*words]}
     if isinstance(classes, Mapping): out |= {k:[*map(str, v)] for k,v in classes.items()}
     if isinstance(means, Mapping): out |= {k:tuple(round(float(o[k]), 4) for o in (means, dls.stds)) for k in means}
     return out

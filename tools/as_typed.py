@@ -7,17 +7,15 @@
 
 A reader sees neither cells with `#| hide` or `#| echo: false` nor what they define or import. `nbdev_test` runs them all, so it cannot tell.
 Prints a line for each page; exit status 1 where one did not run."""
-import argparse, json, os, re, subprocess, sys, tempfile
-from pathlib import Path
+import argparse, json, os, subprocess, sys, tempfile
 
-NBS = Path(__file__).resolve().parent.parent/'nbs'
-UNSEEN = r'^#\|\s*(hide|eval:\s*false|echo:\s*false|export|cuda)\b'
+from check_notebooks import NBS, is_code, is_seen, src
 
 
 def seen(nb, slow):
     "Sources of the code cells that a reader sees, of the slow ones if `slow`"
-    cells = (''.join(c['source']) for c in nb['cells'] if c['cell_type'] == 'code')
-    return [s for s in cells if not re.search(UNSEEN, s, re.M) and (slow or not re.search(r'^#\|\s*slow\b', s, re.M))]
+    left_out = 'eval: *false', 'export', 'cuda', *['slow']*(not slow)
+    return [src(c) for c in nb['cells'] if is_seen(c) and not is_code(c, *left_out)]
 
 
 def typed(cells):

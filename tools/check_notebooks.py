@@ -39,6 +39,10 @@ def title_cell(nb): return next((i for i,c in enumerate(nb['cells']) if c['cell_
 
 def is_code(cell, *flags): return cell['cell_type'] == 'code' and (not flags or re.search(rf"^#\|\s*({'|'.join(flags)})\b", src(cell), re.M))
 
+def is_seen(cell):
+    "Does a reader see the code of `cell`?"
+    return is_code(cell) and not is_code(cell, 'hide', 'echo: *false')
+
 NOISE = {'a progress bar': r'<progress|progress-bar|█', 'a warning': r'\b[A-Z]\w*Warning\b',
          'a path of this machine': r'(?<![\w.:/~<])/(?:root|home|tmp|work|Users|private|var|opt|usr|mnt|media|srv|data)/[\w.\-]+|\b[A-Z]:\\\w'}
 
@@ -102,7 +106,7 @@ def unknown_names(nb):
     flags = 'export', 'exporti', 'exports'
     known = {*dir(builtins), 'display', 'get_ipython', '__file__', *(n for c in nb['cells'] if is_code(c, *flags) for n in binds(nodes_of(c)))}
     for i,c in enumerate(nb['cells']):
-        if c['cell_type'] != 'code' or is_code(c, 'hide', 'echo: *false', *flags): continue
+        if not is_seen(c) or is_code(c, *flags): continue
         nodes = nodes_of(c)
         known.update(binds(nodes))
         yield from ((i, n) for n in sorted({n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}-known))
@@ -112,7 +116,7 @@ GUIDE,WIDTH = r'\d\d_tutorial|index',96      # names of the notebooks that are r
 def long_lines(nb):
     "Lines of code that a reader sees, in cells and in fences of text, and that do not fit into the column"
     for i,c in enumerate(nb['cells']):
-        if is_code(c): seen = [] if is_code(c, 'hide', 'echo: *false') else [src(c)]
+        if is_code(c): seen = [src(c)]*is_seen(c)
         else: seen = re.findall(r'^```.*?^```', src(c), re.M|re.S)
         yield from ((i, l) for s in seen for l in s.splitlines() if len(l)>WIDTH)
 
