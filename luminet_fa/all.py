@@ -43,6 +43,7 @@ from .run.pretrain import read_card, save_teacher, train_teacher, verify_teacher
 from .rescale import match_scale
 from .ship import compare_networks, export_learner, export_onnx, export_program
 from .predict import ship_classifier
+from .ship_detect import ship_detector
 from .ship import load_student, model_card, push_student, save_student
 from .run.report import compare_table, lead_table, paired_table, plot_methods, plot_published, read_ledger, summarise
 

@@ -205,12 +205,12 @@ def forward(self:DetectCallback,
         return valid_losses(m, self.tap) if self.yb else out
 
 # %% ../nbs/08_detect.ipynb #a56f55e2
-def _accumulator():
+def _accumulator(**kwargs):
     "torchmetrics' accumulator, with COCO's own thresholds"
     try:
         from torchmetrics.detection import MeanAveragePrecision
         overlaps,recalls = (np.linspace(*o).tolist() for o in ((.5, .95, 10), (0, 1, 101)))
-        return MeanAveragePrecision(backend='faster_coco_eval', iou_thresholds=overlaps, rec_thresholds=recalls)
+        return MeanAveragePrecision(backend='faster_coco_eval', iou_thresholds=overlaps, rec_thresholds=recalls, **kwargs)
     except ModuleNotFoundError as e:
         raise InputError(f"AP needs the packages of luminet_fa[detect]: pip install pycocotools faster-coco-eval ({e})") from None
 

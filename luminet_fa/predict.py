@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Preprocess', 'plain_learner', 'without_package', 'by_class', 'plot_differences', 'Shipped', 'ship_classifier',
-           'Predictor', 'predict', 'main']
+           'Predictor', 'BoxPredictor', 'predictor', 'predict', 'main']
 
 # %% ../nbs/27a_predict.ipynb #7081c028
 import argparse, warnings
@@ -23,6 +23,7 @@ from fastai.vision.augment import CropPad, Resize
 from fastai.vision.data import ImageBlock
 from matplotlib.figure import Figure
 from torch import fx, nn, Tensor
+from torchvision.transforms.functional import pil_to_tensor
 from .core import InputError, PathError, as_markdown, one_line_errors
 from .data.store import read_image
 from .fold import speed_up
@@ -184,18 +185,19 @@ def _table(df):
     rows = [['', *df.columns], ['---']*(df.shape[1]+1), *df.astype(object).fillna('').reset_index().map(as_markdown).values]
     return '\n'.join(f"| {' | '.join(o)} |" for o in rows)
 
-def _card(folder, top1, data, taught, row, limits, classes, networks):
-    "The model card of the student in `folder`"
-    metrics = dict(accuracy=top1['student']) | ({'accuracy of the teacher':top1['teacher']} if 'teacher' in top1 else {})
+def _card(folder, what, found, data, taught, row, limits, classes, networks, use):
+    "The model card of the student in `folder`; `what` was found of teacher and student"
+    metrics = {what: found['student']} | ({f'{what} of the teacher': found['teacher']} if 'teacher' in found else {})
     card = model_card(folder.name, _config(folder), metrics, data, taught, row, limits)
-    parts = [card, '## By class', f'Accuracy in %, on {as_markdown(data)}.', _table(classes), '## Size and latency', _table(networks), '']
-    return '\n\n'.join(parts)
+    heads = dict(accuracy='Accuracy in %', AP='AP in points')
+    parts = [card, '## By class', f'{heads[what]}, on {as_markdown(data)}.', _table(classes), '## Size and latency', _table(networks), '']
+    return '\n\n'.join(parts)+use
 
 @dataclass
 class Shipped:
-    "What `ship_classifier` has written and found"
+    "What was written, and what was found"
     folder:Path       # where it is
-    classes:pd.DataFrame # accuracy by class, %
+    classes:pd.DataFrame # accuracy by class in %, or AP in points
     networks:pd.DataFrame# size and latency, as compare_networks has it
     missing:list      # what could not be written, each with what to do
     def __str__(self):
@@ -232,7 +234,7 @@ def ship_classifier(
     if any(map(_ours, learn.model.modules())): missing.append(f"export.pkl opens only where luminet_fa is: {arch} is made of its parts")
     if why := _try_onnx(model, x[:2], folder/'student.onnx', dict(preprocess=asdict(pre), vocab=[*vocab])): missing.append(why)
     networks = _compared(folder, model, teacher, x)
-    try: _put(folder/'README.md', (_card(folder, top1, data, taught, row, limits, classes, networks)+_use).encode())
+    try: _put(folder/'README.md', _card(folder, 'accuracy', top1, data, taught, row, limits, classes, networks, _use).encode())
     except ImportError as e: missing.append(str(e))
     if teacher is not None: plot_differences(ims, y, said['student'], said['teacher'], vocab).savefig(folder/'differences.png', dpi=130)
     return Shipped(folder, classes, networks, missing)
@@ -253,25 +255,48 @@ class Predictor:
         photo,  # file, or a picture
     )->tuple:   # name of the class, its index, probabilities of all classes (C,)
         "What is on `photo`"
-        im = photo if isinstance(photo, Image.Image) else _picture(photo)
-        with torch.no_grad(): p = self.net(self.pre([im.convert('RGB')])).softmax(1)[0]
+        with torch.no_grad(): p = self.net(self.pre([_picture(photo)])).softmax(1)[0]
         i = int(p.argmax())
         return self.vocab[i],i,p
 
 # %% ../nbs/27a_predict.ipynb #be79aa96
 def _picture(file):
-    "The picture in `file`"
+    "The picture in `file`, or itself where it is one, in RGB"
+    if isinstance(file, Image.Image): return file.convert('RGB')
     if not Path(file).exists(): raise PathError(f"there is no picture at {file}")
     try: return read_image(file)[0]
     except UnidentifiedImageError: raise InputError(f"{file} holds no picture that can be read") from None
     except OSError as e: raise InputError(f"{file} cannot be read as a picture: {e}") from None
 
+class BoxPredictor:
+    "What a folder of `ship_detector` holds, ready to be asked about photographs"
+    def __init__(self,
+        folder,        # made by ship_detector
+        least:float=.5,# the lowest score of a box, in [0,1]
+    ):
+        self.net,self.cfg = load_student(folder)
+        self.vocab,self.least = self.cfg['vocab'],least
+    def __call__(self,
+        photo, # file, or a picture
+    )->pd.DataFrame: # a row for each box: name, score in [0,1], and x1, y1, x2, y2 in pixels of the photograph
+        "What is on `photo`, and where"
+        with torch.no_grad(): found, = self.net([pil_to_tensor(_picture(photo))/255])
+        boxes,labels,scores = (found[k][found['scores']>=self.least] for k in ('boxes','labels','scores'))
+        rows = [(self.vocab[l], s, *b) for l,s,b in zip(labels.tolist(), scores.tolist(), boxes.tolist())]
+        return pd.DataFrame(rows, columns='name score x1 y1 x2 y2'.split())
+
+def predictor(
+    folder, # made by ship_classifier or ship_detector
+):          # Predictor or BoxPredictor
+    "What answers for the student in `folder`"
+    return (BoxPredictor if 'net' in _config(Path(folder)) else Predictor)(folder)
+
 def predict(
-    folder, # made by ship_classifier
+    folder, # made by ship_classifier or ship_detector
     photo,  # file, or a picture
-)->tuple:   # name of the class, its index, probabilities of all classes (C,)
-    "What the student in `folder` says of one photograph; for many make a Predictor"
-    return Predictor(folder)(photo)
+):          # name of the class, its index, probabilities of all classes (C,); of a detector a table of boxes
+    "What the student in `folder` says of one photograph; for many make a `predictor`"
+    return predictor(folder)(photo)
 
 # %% ../nbs/27a_predict.ipynb #fd9ac5a0
 def main(
@@ -279,14 +304,18 @@ def main(
 ):
     "The program behind `python -m luminet_fa.predict`"
     p = argparse.ArgumentParser('python -m luminet_fa.predict', description='Say what is on photographs')
-    p.add_argument('folder', help='made by luminet_distill folder')
+    p.add_argument('folder', help='made by luminet_distill folder or boxes')
     p.add_argument('photos', nargs='+', help='files')
     a = p.parse_args(args)
     with one_line_errors(a.folder, *a.photos):
-        ask = Predictor(a.folder)
-        for f in a.photos:
-            name,i,p = ask(f)
-            print(f'{f}\t{name}\t{p[i]:.4f}')
+        ask = predictor(a.folder)
+        for f in a.photos: print(*(f'{f}\t{o}' for o in _lines(ask(f))), sep='\n')
+
+def _lines(said):
+    "An answer as lines of columns: a class and its probability, or a box each with its score and corners"
+    if isinstance(said, tuple): return [f'{said[0]}\t{said[2][said[1]]:.4f}']
+    rows = [(name, f'{score:.4f}', *(f'{o:.0f}' for o in box)) for name,score,*box in said.itertuples(index=False)]
+    return [*map('\t'.join, rows)] or ['nothing']
 
 # %% ../nbs/27a_predict.ipynb #bdb5f164
 #| eval: false

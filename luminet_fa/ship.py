@@ -10,6 +10,7 @@ __all__ = ['export_learner', 'save_student', 'load_student', 'export_program', '
 import dataclasses, hashlib, json, statistics, timeit, warnings
 from contextlib import contextmanager, suppress
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 import pandas as pd, safetensors.torch, torch
 from torch import nn, Tensor
@@ -25,6 +26,7 @@ from .callback import DistillCallback
 from .core import as_markdown
 from .detect import DetectCallback, DetectionAP
 from .models.all import make_model
+from .models.detect import detector
 
 # %% ../nbs/27_ship.ipynb #e12b373c
 def _plain(o):
@@ -184,11 +186,21 @@ class _Shapes(torch.overrides.TorchFunctionMode):
 
 # %% ../nbs/27_ship.ipynb #2181d653
 _bring = 'pass arch, a module of the same architecture'
+_sizes = 'size','max_size','anchors','pool','head','rois','levels','width'     # what a config may ask of a detector's maker
 
-def _check_size(arch, n_out, weights, folder):
+def _maker(cfg):
+    "The function of a name and a number of classes that makes the network of a config"
+    if (net := cfg.get('net')) is None: return make_model
+    odd = [k for k in net if k not in _sizes and not k.startswith(('rpn_','box_'))] if isinstance(net, dict) else [net]
+    if odd: raise InputError(f"config.json has settings of a detector that are none: {odd[0]!r}")
+    return partial(detector, **{k: _tuples(v) for k,v in net.items()})
+
+def _tuples(o): return tuple(map(_tuples, o)) if isinstance(o, list) else o         # JSON has lists
+
+def _check_size(make, arch, n_out, weights, folder):
     "Raise unless the network `arch` has the shapes of `weights`; none of its numbers is made"
     try:
-        with _Shapes(): m = make_model(arch, n_out)
+        with _Shapes(): m = make(arch, n_out)
     except InputError: raise
     except Exception as e: raise InputError(f"the network {arch!r} of {folder} cannot be made ({type(e).__name__}): {_bring}") from None
     with warnings.catch_warnings(action='ignore'):        # that nothing is copied
@@ -208,8 +220,9 @@ def load_student(
         raise InputError(f"{folder} does not name its network (a {cfg.get('network')}): {_bring}")
     if not isinstance(vocab, list) or {*map(type, vocab)}!={str}:
         raise InputError(f"{folder} names no classes, so the size of {name} is not known: {_bring}")
-    _check_size(name, len(vocab), weights, folder)
-    return load_weights(make_model(name, len(vocab)), weights, folder).eval(),cfg
+    make = _maker(cfg)
+    _check_size(make, name, len(vocab), weights, folder)
+    return load_weights(make(name, len(vocab)), weights, folder).eval(),cfg
 
 # %% ../nbs/27_ship.ipynb #f08a9180
 def _ready(model, x):
@@ -413,7 +426,8 @@ def model_card(
     "A card for the student"
     if not metrics: raise InputError("a card without a figure helps nobody: measure the student and pass metrics")
     d,v = cfg['distillation'],cfg['vocab']
-    classes = f' and {len(v)} classes' if v and isinstance(v[0], str) else ''
+    n = len(v)-_of_lists(cfg)                                            # the background is none
+    classes = f' and {n} classes' if v and isinstance(v[0], str) else ''
     table = [f'| measured on {data} | |', '|---|---|', *(f'| {_said(k)} | {_said(o)} |' for k,o in metrics.items())]
     taught = teacher and f', distilled from {teacher}'
     parts = [f'---\n{_front(name, cfg, metrics, data, licence)}---', f'# {name}',

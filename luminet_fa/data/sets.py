@@ -22,8 +22,8 @@ from .digits import digits_dls
 from .imagenet import imagenet_dls
 from ..detect import DetectionAP, check_detector, detect_learner
 from ..metrics import ExpectedCalibrationError
-from ..models.all import make_model
-from ..models.detect import detector, published_detector
+from ..models.all import classes_in, make_model
+from ..models.detect import classes_of, detector, published_detector, started_detector
 from ..models.imagenet import imagenet_model, input_map
 from ..roi import DetectDistillCallback, LumiNetDetectCallback
 from ..teacher import Teacher, check_teacher, match_classes
@@ -37,6 +37,7 @@ class Task:
     cbs:callable      # as distill_cbs
     grade:callable    # of a Teacher, a loader, and `expected` and `n` as check_teacher has them; gives a share of 1
     metric:str        # name of the metric that results are in
+    classes:callable  # of a network's name and weights; gives the classes of its output layer; 0: it is missing, -1: only a body is there
     others:dict       # column of a table -> name of another metric, its factor there, and its digits
     counted:bool=True # is a result a share of the images, so that it has the sampling error of one?
     reported:str='best epoch' # which epoch published figures are of; '' where their sources do not say
@@ -46,7 +47,7 @@ def _classifier(dls, model, top5=False, **kwargs):
     metrics = [accuracy, ExpectedCalibrationError()] + [top_k_accuracy]*(top5 and dls.c>5)
     return Learner(dls, model, metrics=metrics, **kwargs)
 
-classification = Task(make_model, _classifier, distill_cbs, partial(check_teacher, progress=False), 'accuracy',
+classification = Task(make_model, _classifier, distill_cbs, partial(check_teacher, progress=False), 'accuracy', classes_in,
                       dict(ece=(ExpectedCalibrationError().name, 1, 4), top5=(top_k_accuracy.__name__, 100, 2)))
 
 # %% ../../nbs/23_data.sets.ipynb #4a5cdaf7
@@ -83,14 +84,16 @@ def grade_detector(
                       "check the size of the images, the order of the classes and its weights")
     return ap.value
 
-detection = Task(detector, detect_learner, _detector_cbs, grade_detector, 'AP', dict(AP50=('AP50', 100, 2), AP75=('AP75', 100, 2)),
-                 counted=False, reported='')
+def _detector_classes(name, weights): return classes_of(weights) or -1
+
+detection = Task(detector, detect_learner, _detector_cbs, grade_detector, 'AP', _detector_classes,
+                 dict(AP50=('AP50', 100, 2), AP75=('AP75', 100, 2)), counted=False, reported='')
 
 # %% ../../nbs/23_data.sets.ipynb #022bb284
 augmentations = dict(flip=[v2.RandomHorizontalFlip()], color=[v2.RandomPhotometricDistort()], none=[])
 
-def _coco_dls(path, augment='flip', **kwargs):
-    "Loaders of a folder in COCO's format"
+def _coco_dls(path, augment='flip', size=None, **kwargs):
+    "Loaders of a folder in COCO's format; the detectors resize the images to `size`"
     return coco_dls(path, tfms=pick(augmentations, augment, 'augment'), **kwargs)
 
 @lru_cache
@@ -131,12 +134,15 @@ class DataSet:
     sample:int=None        # images that a given teacher is measured on; None: all
     published:callable=None# of a name and `DataLoaders`; gives the teacher that torchvision or timm publishes
     task:Task=classification # what is done with it
-    sized:bool=False       # are its images cut to the size that a recipe says?
-    folders:bool=False     # is it anybody's folder of pictures, of which a store is made beside the runs, with the student's statistics?
+    sized:bool=False       # have its images the size that a recipe says?
+    folders:bool=False     # is it anybody's own, so that networks are named by who brings it, and a student is shipped?
+    stored:bool=False      # is a store of its pictures made beside the runs, with the student's statistics?
 
-_boxes = dict(measure='AP, points', bf16=False, task=detection,
+_boxes = dict(measure='AP, points', bf16=False,
               refused=dict(cache='regions that differ in every step, which cannot be cached by view',
                            compile='detectors, whose graph changes in every step and is not compiled'))
+
+_bring = "photographs with boxes are yours to bring: pass path, a folder in COCO's format with annotations/, train/ and val/"
 
 _crops = dict(sized=True, refused=dict(cache='crops without end, which cannot be cached by view'))
 
@@ -146,8 +152,8 @@ data_sets = dict(
     imagenet=DataSet(imagenet_dls, 1_281_167, sample=2000, published=_imagenet_teacher, **_crops,
         task=replace(classification, learner=partial(_classifier, top5=True)),
         needs="ImageNet cannot be downloaded: pass path, a store that `luminet_store DIR OUT` has made of class folders"),
-    folder=DataSet(imagenet_dls, 0, folders=True, **_crops,
+    folder=DataSet(imagenet_dls, 0, folders=True, stored=True, **_crops,
         needs="photographs are yours to bring: pass path, a folder with train/<class>/ and valid/<class>/, or one of class folders alone"),
-    coco=DataSet(_coco_dls, 118_287, published=_coco_teacher, **_boxes,
-        needs="photographs with boxes are yours to bring: pass path, a folder in COCO's format with annotations/, train/ and val/"),
-    shapes=DataSet(_shapes_dls, 96, embedded=True, **_boxes))
+    coco=DataSet(_coco_dls, 118_287, published=_coco_teacher, task=detection, needs=_bring, **_boxes),
+    boxes=DataSet(_coco_dls, 0, folders=True, sized=True, task=replace(detection, model=started_detector), needs=_bring, **_boxes),
+    shapes=DataSet(_shapes_dls, 96, embedded=True, task=detection, **_boxes))

@@ -174,6 +174,7 @@ _examples = """examples:
   luminet_distill --list                                 every recipe
   luminet_distill folder --path PHOTOS --student mobilenet_v3_small --size 128
   luminet_distill folder --path PHOTOS --teacher timm:tf_efficientnet_lite2=FILE --labels 0.1
+  luminet_distill boxes --path COCO --teacher detector.pkl --trust --size 320
   luminet_distill cifar100/resnet56-resnet20 --path DIR --methods kd luminet --seeds 0 1 2
 exit status: 0 all went well, 1 something was lost or refused, 2 an unknown option, 75 out of time (--minutes), 130 Ctrl-C"""
 

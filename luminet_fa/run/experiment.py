@@ -43,17 +43,19 @@ def _with_settings(r, methods, settings):
     return replace(r, methods=r.methods|{m: s|settings for m,s in own.items()})
 
 # %% ../../nbs/35_run.experiment.ipynb #c07d9d70
-def _body(name, weights=None):
-    "What the network `name` starts from, as the recipe has it: a file, else what is published for it, else nothing"
-    return dict(body=str(weights)) if weights else dict(body='published') if n_published(name) else {}
+def _body(r, name, weights=None):
+    "What the network `name` of the recipe `r` starts from: a file, else what is published for it, else nothing"
+    published = data_sets[r.data].task.metric=='AP' or n_published(name)
+    return dict(body=str(weights)) if weights else dict(body='published') if published else {}
 
 def _student(r, name, weights):
     "Recipe `r` with the student called `name`, which starts from a file of `weights`"
     if not (name or weights): return r
     name = name or r.student
-    if data_sets[r.data].task.metric!='accuracy': raise InputError(f"the detectors of {r.name} are its own: leave student out")
+    data = data_sets[r.data]
+    if data.task.metric=='AP' and not data.folders: raise InputError(f"the detectors of {r.name} are its own: leave student out")
     own = 'body' in r.net or weights
-    return replace(r, student=name, net=_body(name, weights) if own else r.net)
+    return replace(r, student=name, net=_body(r, name, weights) if own else r.net)
 
 # %% ../../nbs/35_run.experiment.ipynb #4534ff21
 def _teacher(r, teacher):
@@ -61,9 +63,9 @@ def _teacher(r, teacher):
     if not isinstance(teacher, str) or Path(teacher).exists(): return r,teacher
     name,is_,file = teacher.partition('=')
     own = data_sets[r.data].folders
-    if is_: return replace(r, teacher=name, teacher_net=_body(name) if own else r.teacher_net),file
+    if is_: return replace(r, teacher=name, teacher_net=_body(r, name) if own else r.teacher_net),file
     if not own or Path(name).suffix in ('.pkl','.pth','.safetensors'): return r,teacher
-    return replace(r, teacher=name, teacher_net=_body(name)),None
+    return replace(r, teacher=name, teacher_net=_body(r, name)),None
 
 # %% ../../nbs/35_run.experiment.ipynb #faa7cdfc
 def _plan(recipe, methods, settings, teacher, student, start, fields, **options):
@@ -168,7 +170,7 @@ def _summary(self:Job, teachers, students, stopped):
 # %% ../../nbs/35_run.experiment.ipynb #e9bab2c5
 @delegates(RunOptions, but=['path'])
 def folder_learner(
-    path,                # folder of pictures with a folder for each class, or a store
+    path,                # folder of pictures with a folder for each class, or a store; for 'boxes' a folder in COCO's format
     teacher=None,        # as for run_recipe; None: the recipe's is fine-tuned from published weights, and kept in `out`
     student:str=None,    # as for run_recipe
     start:str=None,      # as for run_recipe
@@ -179,11 +181,12 @@ def folder_learner(
     pretrain:int=None,   # epochs of a teacher that is fine-tuned (default: the recipe's)
     settings=None,       # as for run_recipe
     seed:int=0,          # of weights and data
+    recipe='folder',     # 'folder' or 'boxes', or a Recipe for one's own pictures
     **kwargs
 )->Learner:              # in fastai's sense, with `DataLoaders`, metrics and the callback
     "A student for a folder of pictures, ready to `fit_one_cycle`"
     fields = dict(size=size, bs=bs, labels=labels, pretrain=pretrain, seeds=(seed,))
-    job,teacher = _plan('folder', [method], settings, teacher, student, start, fields, path=path, **kwargs)
+    job,teacher = _plan(recipe, [method], settings, teacher, student, start, fields, path=path, **kwargs)
     job.dls(seed, method)
     teacher = job.as_start(teacher)
     with job.alone(): job.use_teacher(teacher)

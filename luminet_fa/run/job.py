@@ -20,10 +20,11 @@ from fastai.callback.progress import ProgressCallback
 from fastai.torch_core import rank_distrib, set_seed
 from ..core import InputError, lock, own_device, told_memory
 from ..cache import ViewCache, fingerprint
+from ..data.coco import has_instances
 from ..data.sets import data_sets
 from ..distributed import from_first, processes, same_everywhere, share_dls, shared_ctx
 from ..losses import distill_methods
-from ..models.all import classes_in, stats_of
+from ..models.all import stats_of
 from ..models.core import InputMap, read_weights
 from ..models.detect import body_name
 from .checkpoint import Checkpoint, Deadline, check_room, find_run, own_place, run_bytes, set_aside
@@ -104,7 +105,7 @@ def _unlabelled(self:Job, method):
 @patch
 def _store(self:Job):
     "Where the data of this job are: `path`, or the store that is made of the pictures there"
-    if not self.data.folders or self.path is None or (Path(self.path)/'store.json').exists(): return self.path
+    if not self.data.stored or self.path is None or (Path(self.path)/'store.json').exists(): return self.path
     if self._built is None:
         self._built = Path(self.out)/f'{Path(self.path).expanduser().resolve().name}-store'
         from_first(lambda: self._build(self._built))
@@ -136,11 +137,21 @@ def _teacher_hash(t):
 
 # %% ../../nbs/33_run.job.ipynb #cff284c8
 @patch
+def _holdout(self:Job):
+    "What the loaders hold out of the training images: nothing where the store did so; a share where a folder with boxes has no others"
+    if self.data.stored: return 0 if self._divided else self.holdout
+    if self.data.folders and self.path and not self.holdout+self._divided and not has_instances(self.path, 'val'):
+        self._divided = .2
+        self._say(f"{self._divided:.0%} of the pictures are kept to validate on: {self.path} has no annotations of others")
+    return self._divided or self.holdout
+
+@patch
 def _load(self:Job, seed, images, teacher, unlabelled):
     "Loaders, and the beginning of their random numbers; in several processes on the GPU of each"
     if processes()[1]>1 and (d := own_device(self.device)).type=='cuda': torch.cuda.set_device(d)
     r = self.recipe.of_teacher() if teacher else self.recipe
-    dls = share_dls(make_dls(r, self._store(), seed, self.device, 0 if self._divided else self.holdout, images, unlabelled))
+    store,holdout = self._store(),self._holdout()
+    dls = share_dls(make_dls(r, store, seed, self.device, holdout, images, unlabelled))
     *_,self._tested = each = _hash_each(dls)
     self._hashes[images,unlabelled] = fingerprint(each)
     return dls,dls.rng_state()
@@ -152,7 +163,7 @@ def dls(self:Job,
     method:str='teacher',  # students may have fewer images
 ):                         # `DataLoaders`, at the beginning of their random numbers
     "The loaders of one run"
-    dls,start = self._loaded(seed, self.n_images(method), self.data.folders and method=='teacher', self._unlabelled(method))
+    dls,start = self._loaded(seed, self.n_images(method), self.data.stored and method=='teacher', self._unlabelled(method))
     self.recipe = self.recipe.for_classes(dls.c)
     dls.set_rng_state(start)
     return dls
@@ -188,6 +199,7 @@ def net(self:Job,
     "What makes a network; its body's weights are of the folder `bodies` where one was named"
     net = dict(base.net)
     if self.bodies and 'body' in net: net['body'] = str(Path(self.bodies)/f'{body_name(base.student)}.safetensors')
+    if base.size and self.data.task.metric=='AP': net |= dict(size=base.size, max_size=round(base.size*5/3))
     return net if start else {k:v for k,v in net.items() if k!='body'}
 
 # %% ../../nbs/33_run.job.ipynb #e1953956
@@ -423,19 +435,21 @@ def as_start(self:Job,
 ):           # None where it is only what a teacher starts from
     "`teacher`, unless it is a file of weights for other classes: from these one is fine-tuned"
     r = self.recipe
-    if 'body' not in r.teacher_net or self.data.task.metric!='accuracy' or not isinstance(teacher, (str,Path)): return teacher
+    if 'body' not in r.teacher_net or not self.data.folders or not isinstance(teacher, (str,Path)): return teacher
     if Path(teacher).suffix=='.pkl': return teacher
-    c,k = classes_in(r.teacher, read_weights(teacher)),self.dls(0, [*self.methods, 'teacher'][0]).c
+    c,k = self.data.task.classes(r.teacher, read_weights(teacher)),self.dls(0, [*self.methods, 'teacher'][0]).c
     if c in (0, k): return teacher
     self.recipe = replace(r, teacher_net=r.teacher_net|dict(body=str(teacher)))
-    self._say(f'{teacher} has {c:,} classes, the pictures {k:,}: {r.teacher} starts from it and is fine-tuned')
+    has = 'is of a body alone' if c<0 else f'has {c:,} classes, the pictures {k:,}'
+    self._say(f'{teacher} {has}: {r.teacher} starts from it and is fine-tuned')
 
 # %% ../../nbs/33_run.job.ipynb #fe61219e
 @patch
 def _fitted(self:Job, t, dls):
     "The Teacher `t` for pixels and classes of `dls`, as far as it is known what it was trained on"
-    ours,theirs = norm_stats(dls),t.stats or stats_of(self.recipe.teacher)
-    if not np.allclose(ours, theirs, atol=1e-4): t.tfm = InputMap(ours, theirs)
+    ours = norm_stats(dls)                                               # a detector normalises its own pixels
+    theirs = ours and (t.stats or stats_of(self.recipe.teacher))
+    if ours and not np.allclose(ours, theirs, atol=1e-4): t.tfm = InputMap(ours, theirs)
     if t.vocab is not None: t.class_map = torch.tensor(match_classes(dls.vocab, t.vocab))
     return t
 

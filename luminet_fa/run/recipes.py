@@ -231,6 +231,10 @@ _published = dict(_ours_alone, note='the teacher is to be had: --teacher publish
 _small = dict(body='published', size=144, max_size=192, pool=5, rois=64, levels=(2,3,4), anchors=((16,24),(32,48),(64,96),(128,192)),
               rpn_batch_size_per_image=128, rpn_pre_nms_top_n_train=400, rpn_pre_nms_top_n_test=400,
               rpn_post_nms_top_n_train=200, rpn_post_nms_top_n_test=200)
+_adam = dict(lr=1e-3, teacher_lr=1e-3, wd=.01, teacher_wd=.01, opt='adamw', augment='color', **_ours_alone)
+_folder_boxes = _coco('boxes', 'fasterrcnn_resnet50_fpn_v2', 'fasterrcnn_mobilenet_v3_large_320_fpn', 'boxes', epochs=10, pretrain=10,
+    net=dict(body='published'), teacher_net=dict(body='published'), methods=_with(_for_boxes, pixels='own'), seeds=(0,), **_adam,
+    source="ours, as coco/lite2-lite0's", note="any folder of photographs with boxes in COCO's format")
 _toy = dict(size=64, max_size=64, anchors=(8,16,32), pool=5, rois=32, levels=(1,2))
 
 _cocos = [
@@ -239,15 +243,14 @@ _cocos = [
     _coco('coco/resnet50-mobilenet_v2', 'resnet50', 'mobilenet_v2'),
     _coco('coco/resnet50v2-mobilenetv3', 'fasterrcnn_resnet50_fpn_v2', 'fasterrcnn_mobilenet_v3_large_320_fpn',
           methods=_with(_for_boxes, pixels='own'), net=dict(body='published', size=320, max_size=640), **_published),
-    _coco('coco/lite2-lite0', 'timm:tf_efficientnet_lite2', 'timm:tf_efficientnet_lite0', epochs=8, pretrain=15, lr=1e-3, teacher_lr=1e-3,
-          wd=.01, teacher_wd=.01, opt='adamw', augment='color', net=dict(_small, width=64, head=128),
-          teacher_net=dict(_small, width=96, head=256), **_ours_alone,
+    _coco('coco/lite2-lite0', 'timm:tf_efficientnet_lite2', 'timm:tf_efficientnet_lite0', epochs=8, pretrain=15,
+          net=dict(_small, width=64, head=128), teacher_net=dict(_small, width=96, head=256), **_adam,
           source="ours, from a prototype; LumiNet's weight was the best of three there",
           note='a few hundred photographs, minutes on a CPU; not a pair of the paper'),
     _coco('shapes', 'timm:test_resnet', 'timm:test_resnet', 'shapes', epochs=6, pretrain=10, lr=4e-3, teacher_lr=4e-3, opt='adamw',
           augment='none', net=dict(_toy, width=16, head=32), teacher_net=dict(_toy, width=32, head=64), seeds=(0,),
           source='ours; untuned', **_ours_alone, note='drawn shapes, under a minute; compares nothing')]
-recipes = {r.name:r for r in [*_own, *_pairs, *_imagenets, _tiny, _folder, *_cocos]}
+recipes = {r.name:r for r in [*_own, *_pairs, *_imagenets, _tiny, _folder, _folder_boxes, *_cocos]}
 
 # %% ../../nbs/30_run.recipes.ipynb #1fa53855
 def get_recipe(
@@ -294,7 +297,7 @@ def make_dls(
     data = data_sets[recipe.data]
     if data.needs and path is None: raise InputError(data.needs)
     where = {k:v for k,v in dict(path=None if data.embedded else path, size=recipe.size, augment=recipe.augment).items() if v}
-    if data.folders: where['stats'] = stats_of(recipe.student)
+    if data.stored: where['stats'] = stats_of(recipe.student)
     dls = data.loaders(bs=recipe.bs, device=device, seed=seed, holdout=holdout, drop_last=recipe.drop_last, **where)
     if recipe.labels<1: dls = _with_train(dls, _few_labels(dls.train.dataset, recipe.labels, unlabelled))
     if not images: return dls

@@ -12,11 +12,13 @@ from pathlib import Path
 from PIL import Image
 from ..callback import DistillCallback
 from ..core import pick
+from ..data.coco import CocoData, _instances, has_instances
 from ..data.imagenet import Images
 from ..data.store import Store
 from ..losses import distill_methods
 from ..models.core import load_weights, read_weights
 from ..predict import Preprocess, Shipped, ship_classifier
+from ..ship_detect import ship_detector
 from ..teacher import norm_stats
 
 # %% ../../nbs/34a_run.shipping.ipynb #d5ccacf7
@@ -36,6 +38,13 @@ def _measured(job, dls):
         return _Pictures(Images(o)),o.y,f'{len(o)} test pictures of {of}'
     ds = dls.valid.dataset
     return _Pictures(ds.x),ds.y.cpu(),f'{len(ds)} validation pictures of {of}'
+
+def _with_boxes(job, dls):
+    "Loaders whose `valid` a shipped detector is measured on, and what is there, in words"
+    of,ds = Path(job.path).resolve().name,dls.valid.dataset
+    if not has_instances(job.path, 'test'): return dls,f'{len(ds)} validation pictures of {of}'
+    test = CocoData(*_instances(job.path, 'test'), dls.train.dataset.ids[1:])
+    return type(dls)(dls.train, dls.valid.new(test), device=dls.device),f'{len(test)} test pictures of {of}'
 
 # %% ../../nbs/34a_run.shipping.ipynb #f722c864
 _known = "Not known: nobody has tried it on other photographs than those above."
@@ -66,12 +75,13 @@ def ship_run(
     "Put one student into a folder beside the runs, ready to be used"
     rows = pd.DataFrame(rows)
     m,seed = chosen(job, rows[rows.method!='teacher'], method)
-    dls,r,file = job.dls(seed, m),job.recipe,job.file(m, seed, 'safetensors')
-    model = load_weights(job.data.task.model(r.student, dls.c), read_weights(file), file)
-    ims,y,data = _measured(job, dls)
-    pre = Preprocess(dls.valid.size, dls.valid.resize, *norm_stats(dls))
+    dls,r,file,boxes = job.dls(seed, m),job.recipe,job.file(m, seed, 'safetensors'),job.data.task.metric=='AP'
+    net = job.net(r, start=False)
+    model = load_weights(job.data.task.model(r.student, dls.c, **net), read_weights(file), file)
     row = rows[(rows.method==m) & (rows.seed==seed)].iloc[-1]
     cb = first(job.method_cbs(m, dls), lambda o: isinstance(o, DistillCallback))
-    limits = _chosen_by*('validation' in data)+_known
-    return ship_classifier(Path(job.out)/f'{Path(job.path).resolve().name}-student', model, r.student, dls.vocab, pre, ims, y, data,
-                           job.teacher.ask, r.teacher, cb, row, limits)
+    folder,measured = Path(job.out)/f'{Path(job.path).resolve().name}-student',(_with_boxes if boxes else _measured)(job, dls)
+    known = job.teacher.ask,r.teacher,cb,row,_chosen_by*('validation' in measured[-1])+_known
+    if boxes: return ship_detector(folder, model, r.student, net, *measured, *known)
+    pre = Preprocess(dls.valid.size, dls.valid.resize, *norm_stats(dls))
+    return ship_classifier(folder, model, r.student, dls.vocab, pre, *measured, *known)
