@@ -7,6 +7,8 @@ __all__ = ['RunOptions', 'check_device', 'choose_dtype', 'check_list', 'check_se
 
 # %% ../../nbs/32_run.options.ipynb #128b5be9
 from inspect import signature
+from pathlib import Path
+from shlex import quote
 import torch
 from fastcore.basics import store_attr
 from fastcore.foundation import L
@@ -106,7 +108,7 @@ def _teacher_word(job, usual):
 # %% ../../nbs/32_run.options.ipynb #56d83253
 def command(
     job, # with a recipe, methods, changed settings, a teacher, options and a dtype
-)->str:  # without local folders
+)->str:  # without local folders; of a folder of one's own its name, by which its rows are told from another's
     "What to type for the same rows"
     r,usual,n = job.recipe,recipes.get(job.recipe.name, job.recipe),processes()[1]
     def other(*ks): return {k:getattr(r, k)!=getattr(usual, k) and getattr(r, k) for k in ks}
@@ -117,7 +119,8 @@ def command(
                 **other('student','size','bs','labels'),
                 **{k:getattr(job, k) for k in signature(RunOptions).parameters if k not in _silent})
     words = ['luminet_distill' if n==1 else f'torchrun --nproc_per_node {n} $(which luminet_distill)', r.name]
+    paths = _paths | (dict(path=quote(Path(job.path).resolve().name)) if job.data.folders and job.path else {})
     for k,v in said.items():
-        if k in _paths and v and v!='memory': v = _paths[k]
+        if k in paths and v and v!='memory': v = paths[k]
         if v: words += [f'--{k}', *L(None if v is True else v)]
     return ' '.join(map(str, words)).replace('--dtype tf32', '--dtype float32')
