@@ -272,12 +272,13 @@ def _check_first(self:DistillCallback):
 
 # %% ../nbs/03_callback.ipynb #b253dd16
 def _check_raw(z, name):
-    "Refuse what is no logits, and rows of probabilities or of their logarithms"
+    "Refuse what is no logits, and rows of probabilities or of their logarithms; warn of what may come from a sigmoid"
     check_logits(z, name)
     lse = z.float().logsumexp(1)
     if _are_probabilities(z): what = 'probabilities'
     elif lse.abs().max()<1e-2: what = 'log-probabilities'
-    elif z.numel()>=16 and (z>0).all() and (z<1).all(): what = 'numbers between 0 and 1, as after a sigmoid'  # few may be so by chance
+    elif (z>0).all() and (z<1).all():                       # as logits of a network are that has learnt little
+        return warnings.warn(f"the {name} returned numbers between 0 and 1: where they come from a sigmoid, leave it out")
     else: return
     raise InputError(f"the {name} returned {what}: raw logits are wanted, so leave out the network's last activation")
 
