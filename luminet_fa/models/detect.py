@@ -101,8 +101,8 @@ def _downloads(name):
     try: yield
     except PathError: raise
     except OSError as e:
-        raise InputError(f"weights for {name} could not be downloaded ({type(e).__name__}): pass a file of its body's weights as `body`, "
-                         "programs take a folder of such files as --bodies") from None
+        raise InputError(f"weights for {name} could not be downloaded ({type(e).__name__}): pass a file as `weights` or `body`; a "
+                         "program takes --bodies, or --start FILE and --teacher NAME=FILE") from None
 
 def _body(name, weights, levels, width):
     "The body called `name`, with its pyramid; it has the published weights, or is ready for those of a file"

@@ -119,7 +119,7 @@ def run(self:Job,
         if not self.data.sized: raise InputError(f"only students for photographs are shipped, {self.recipe.name} has none: leave ship out")
         pick(['best',*self.methods], ship, 'method to ship')
     from_first(lambda: self.check_files(plan))
-    self.dls(0, self.methods[0])                        # data that cannot be had are told of first
+    self.check_student()                                # it and data that cannot be had are told of first
     teacher = self.as_start(teacher)
     given = teacher is not None
     if given: self.use_teacher(teacher)
@@ -187,7 +187,7 @@ def folder_learner(
     "A student for a folder of pictures, ready to `fit_one_cycle`"
     fields = dict(size=size, bs=bs, labels=labels, pretrain=pretrain, seeds=(seed,))
     job,teacher = _plan(recipe, [method], settings, teacher, student, start, fields, path=path, **kwargs)
-    job.dls(seed, method)
+    job.check_student()
     teacher = job.as_start(teacher)
     with job.alone(): job.use_teacher(teacher)
     return job.learner(method, seed)

@@ -140,7 +140,8 @@ def _teacher_hash(t):
 def _holdout(self:Job):
     "What the loaders hold out of the training images: nothing where the store did so; a share where a folder with boxes has no others"
     if self.data.stored: return 0 if self._divided else self.holdout
-    if self.data.folders and self.path and not self.holdout+self._divided and not has_instances(self.path, 'val'):
+    undivided = self.data.folders and self.path and has_instances(self.path, 'train') and not has_instances(self.path, 'val')
+    if undivided and not self.holdout+self._divided:
         self._divided = .2
         self._say(f"{self._divided:.0%} of the pictures are kept to validate on: {self.path} has no annotations of others")
     return self._divided or self.holdout
@@ -429,6 +430,12 @@ def _named(self:Job, name):
     return self.data.published(self.recipe.teacher, self.dls(0))
 
 # %% ../../nbs/33_run.job.ipynb #e6e5ed1e
+@patch
+def check_student(self:Job):
+    "Make the student once: what is wrong with its name or with the file that it starts from is told before a teacher is trained"
+    c = self.dls(self.recipe.seeds[0], self.methods[0]).c
+    self.data.task.model(self.recipe.student, c, **self.net(self.recipe))
+
 @patch
 def as_start(self:Job,
     teacher, # as for use_teacher
