@@ -137,7 +137,7 @@ def _compared(folder, model, teacher, x):
     if teacher is not None: nets = dict(teacher=deepcopy(teacher.module).cpu().eval())|nets
     nets = {k:speed_up(o, x[:2], layout=True) for k,o in nets.items()}       # the teacher may be folded already
     f = folder/'student.onnx'
-    if f.exists(): nets['student.onnx'],files['student.onnx'] = _session(f),f
+    if f.exists(): nets['student.onnx'],files['student.onnx'] = _logits(f),f
     return compare_networks(nets, x, files, n=10)
 
 def _try_onnx(model, x, file, meta):
@@ -147,12 +147,16 @@ def _try_onnx(model, x, file, meta):
 
 # %% ../nbs/27a_predict.ipynb #6f4c18b7
 def _session(file):
-    "The ONNX network in `file` as a function of a batch"
+    "The ONNX network in `file` as a function of its input, which gives all its outputs"
     import onnxruntime as ort
     o = ort.SessionOptions()
     o.intra_op_num_threads = torch.get_num_threads()
     s = ort.InferenceSession(str(file), o, providers=['CPUExecutionProvider'])
-    return lambda x: torch.from_numpy(s.run(None, {'x': x.numpy()})[0])
+    return lambda x: [*map(torch.from_numpy, s.run(None, {'x': x.numpy()}))]
+
+def _logits(file):
+    ask = _session(file)
+    return lambda x: ask(x)[0]
 
 # %% ../nbs/27a_predict.ipynb #88928f30
 _use = """
@@ -187,10 +191,11 @@ def _table(df):
 
 def _card(folder, what, found, data, taught, row, limits, classes, networks, use):
     "The model card of the student in `folder`; `what` was found of teacher and student"
-    metrics = {what: found['student']} | ({f'{what} of the teacher': found['teacher']} if 'teacher' in found else {})
+    metrics = {what: found['student']} | {f'{what} of {"the "*(k=="teacher")}{k}': v for k,v in found.items() if k!='student'}
     card = model_card(folder.name, _config(folder), metrics, data, taught, row, limits)
-    heads = dict(accuracy='Accuracy in %', AP='AP in points')
-    parts = [card, '## By class', f'{heads[what]}, on {as_markdown(data)}.', _table(classes), '## Size and latency', _table(networks), '']
+    unit = 'points' if what=='AP' else '%'
+    by_class = f'{what[0].upper()}{what[1:]} in {unit}, on {as_markdown(data)}.'
+    parts = [card, '## By class', by_class, _table(classes), '## Size and latency', _table(networks), '']
     return '\n\n'.join(parts)+use
 
 @dataclass
@@ -221,7 +226,7 @@ def ship_classifier(
     row=None,         # its row in the ledger
     limits:str='',    # as for model_card
 )->Shipped:
-    "Everything that somebody needs who shall use a classifier, in one folder"
+    "Write a classifier in several formats, its accuracy by class and a card into one folder"
     folder,missing,y = Path(folder),[],torch.as_tensor(y)
     learn = plain_learner(model.cpu().float().eval(), vocab, pre, folder)
     said = _asked({k:o for k,o in dict(teacher=teacher, student=model).items() if o is not None}, pre, ims)
@@ -250,7 +255,7 @@ class Predictor:
         if 'preprocess' not in cfg: raise InputError(f"{folder} does not say what photographs go through: ship_classifier writes it")
         self.vocab,self.pre = cfg['vocab'],Preprocess(**cfg['preprocess'])
         f = folder/'student.onnx'
-        self.net = _session(f) if f.exists() and not _strange(folder, cfg) and find_spec('onnxruntime') else load_student(folder)[0]
+        self.net = _logits(f) if f.exists() and not _strange(folder, cfg) and find_spec('onnxruntime') else load_student(folder)[0]
     def __call__(self,
         photo,  # file, or a picture
     )->tuple:   # name of the class, its index, probabilities of all classes (C,)
@@ -286,10 +291,11 @@ class BoxPredictor:
         return pd.DataFrame(rows, columns='name score x1 y1 x2 y2'.split())
 
 def predictor(
-    folder, # made by ship_classifier or ship_detector
-):          # Predictor or BoxPredictor
+    folder,         # made by ship_classifier or ship_detector
+    least:float=.5, # lowest score of a box, in [0,1]
+):                  # Predictor or BoxPredictor
     "What answers for the student in `folder`"
-    return (BoxPredictor if 'net' in _config(Path(folder)) else Predictor)(folder)
+    return BoxPredictor(folder, least) if 'net' in _config(Path(folder)) else Predictor(folder)
 
 def predict(
     folder, # made by ship_classifier or ship_detector
@@ -306,9 +312,10 @@ def main(
     p = argparse.ArgumentParser('python -m luminet_fa.predict', description='Say what is on photographs')
     p.add_argument('folder', help='made by luminet_distill folder or boxes')
     p.add_argument('photos', nargs='+', help='files')
+    p.add_argument('--least', type=float, default=.5, help='lowest score of a box, in 0..1 (default: 0.5)')
     a = p.parse_args(args)
     with one_line_errors(a.folder, *a.photos):
-        ask = predictor(a.folder)
+        ask = predictor(a.folder, a.least)
         for f in a.photos: print(*(f'{f}\t{o}' for o in _lines(ask(f))), sep='\n')
 
 def _lines(said):

@@ -25,7 +25,7 @@ def ap_by_class(
     found:dict,  # name -> detections, a dict for each image, as detect_preds gives them
     targets:list,# a dict for each image with `boxes`, `labels` and `iscrowd`
     vocab,       # C+1 class names, the background first
-)->tuple:        # a row for each class: its annotated boxes, and the AP of each in points; and the AP over all classes, name -> [0,1]
+)->tuple:        # a row for each class: its annotated boxes, and the AP of each in points; and the AP over all classes, name -> points
     "AP of several detectors, class by class"
     n = Counter(l for t in targets for l,c in zip(t['labels'].tolist(), t['iscrowd'].tolist()) if not c)
     classes = pd.DataFrame(dict(boxes=n)).sort_index()
@@ -35,7 +35,7 @@ def ap_by_class(
         m.update(o, targets)
         r = m.compute()
         classes[k] = pd.Series(r['map_per_class'].reshape(-1).tolist(), r['classes'].reshape(-1).tolist()).mul(100).round(1)
-        whole[k] = round(max(r['map'].item(), 0.), 4)
+        whole[k] = round(100*max(r['map'].item(), 0.), 2)
     return classes.set_axis(pd.Index([vocab[i] for i in classes.index], name='class')),whole
 
 # %% ../nbs/27b_ship_detect.ipynb #b27b000a
@@ -121,6 +121,15 @@ def _compared(folder, model, teacher, x):
 
 def _of_each(ask): return lambda x: [ask(o) for o in x]
 
+def _by_graph(file, xs, frame):
+    "What the ONNX student finds in images that are made to fit into its frame, in pixels of the images"
+    ask,out = _session(file),[]
+    for x in xs:
+        boxes,labels,scores = ask(fit_into(x, frame))
+        k = min(o/s for o,s in zip(frame, x.shape[1:]))
+        out.append(dict(boxes=boxes/k, labels=labels, scores=scores))
+    return out
+
 # %% ../nbs/27b_ship_detect.ipynb #b27b0011
 def _found(dl, model, teacher):
     "Images and targets of a loader, and what the detectors find in them"
@@ -145,22 +154,24 @@ def ship_detector(
     teacher=None,    # a Teacher to compare with; None: nobody
     taught:str='',   # what the teacher is, in words
     cb=None,         # what distilled it, a DistillCallback
-    row=None,        # its row in the ledger
+    row=None,        # its row in a table of results, as run_recipe writes it
     limits:str='',   # as for model_card
 )->Shipped:
-    "Everything that somebody needs who shall use a detector, in one folder"
+    "Write a detector in several formats, its AP and a card into one folder"
     folder,model = Path(folder),model.cpu().float().eval()
     missing = ["export.pkl opens only where luminet_fa is: the learner of a detector needs it"]
     xs,ts,found = _found(dls.valid, model, teacher)
-    classes,ap = ap_by_class(found, ts, dls.vocab)
     frame = usual_size(dls.valid.dataset.x.hw)
     learn = detect_learner(dls, model, path=folder)
-    save_student(learn, folder, arch, cb, net=net, frame=frame, AP=ap, measured=data, row=row)
+    save_student(learn, folder, arch, cb, net=net, frame=frame, AP=ap_by_class(found, ts, dls.vocab)[1], measured=data, row=row)
     with warnings.catch_warnings(action='ignore'): export_learner(learn)
     some = [fit_into(x, frame) for x,o in zip(xs, found['student']) if len(o['boxes'])][:8]
     if why := _try_onnx(model, some, folder/'student.onnx', dict(frame=frame, vocab=[*dls.vocab])): missing.append(why)
+    else: found['student.onnx'] = _by_graph(folder/'student.onnx', xs, frame)
+    classes,ap = ap_by_class(found, ts, dls.vocab)
     networks = _compared(folder, model, teacher, torch.stack([fit_into(x, frame) for x in L(xs)[:2]]))
     try: _put(folder/'README.md', _card(folder, 'AP', ap, data, taught, row, limits, classes, networks, _use).encode())
     except ImportError as e: missing.append(str(e))
+    found.pop('student.onnx', None)
     if teacher is not None: plot_boxes(xs, ts, found, dls.vocab).savefig(folder/'differences.png', dpi=130)
     return Shipped(folder, classes, networks, missing)

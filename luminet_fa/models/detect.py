@@ -72,8 +72,8 @@ def detector(
     n_classes:int,    # classes with the background, C+1, as `dls.c` counts them
     weights=None,     # 'published' (downloaded): of a whole detector where the name is one, else of the body; or a file of the whole one's
     body=None,        # of the body alone: 'published' (downloaded), or a file of its classification network's, under its library's names
-    size:int=800,     # shorter side of the images in the detector, pixels; several: each training image has one of them, others the last
-    max_size:int=1333,# longer side, pixels, at most
+    size:int=None,    # shorter side of the images in the detector, pixels, of several one for each training image; None: torchvision's, 800
+    max_size:int=None,# longer side, pixels, at most; None: torchvision's, 1333 for most
     anchors=None,     # side of the anchors of each level, pixels: a number or a tuple for each; None: 32, 64, ... at size 800, as to size
     pool:int=7,       # height and width that a region is pooled to
     head:int=1024,    # units of the box head
@@ -84,7 +84,7 @@ def detector(
 )->nn.Module:         # maps a list of images (3,H,W) in 0..1 to a list of dicts; with targets, in training, to a dict of losses
     "A Faster R-CNN called by the name of itself or of its body"
     _refuse_one_stage(name)
-    kw = dict(min_size=size, max_size=max_size, box_batch_size_per_image=rois, **kwargs)
+    kw = dict(box_batch_size_per_image=rois, **kwargs) | {k:v for k,v in dict(min_size=size, max_size=max_size).items() if v is not None}
     with _downloads(name):
         if name in _named: m = _torchvision_detector(name, n_classes, weights, body, kw)
         else:
@@ -194,7 +194,7 @@ def _box_parts(body, n_classes, anchors, pool, head, size):
     was = body.training
     with torch.no_grad(): levels = [*body.eval()(torch.zeros(1,3,128,128))]
     body.train(was)
-    if anchors is None: anchors = [32*2**i*max(tuplify(size))/800 for i in range(len(levels))]
+    if anchors is None: anchors = [32*2**i*max(tuplify(size or 800))/800 for i in range(len(levels))]
     if len(anchors)!=len(levels): raise InputError(f"anchors has {len(anchors)} entries, and the pyramid has {len(levels)} levels")
     sizes = tuple(o if isinstance(o, tuple) else (o,) for o in anchors)
     return dict(rpn_anchor_generator=AnchorGenerator(sizes, ((.5,1.,2.),)*len(sizes)),
