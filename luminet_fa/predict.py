@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np, pandas as pd, torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from fastcore.basics import chunked, patch
 from fastai.data.block import CategoryBlock, DataBlock
 from fastai.data.transforms import IndexSplitter, ItemGetter, Normalize
@@ -24,8 +24,8 @@ from fastai.vision.data import ImageBlock
 from matplotlib.figure import Figure
 from torch import fx, nn, Tensor
 from torchvision.transforms.functional import pil_to_tensor
-from .core import InputError, PathError, as_markdown, one_line_errors
-from .data.store import read_image
+from .core import InputError, as_markdown, one_line_errors
+from .data.store import one_photo, read_image
 from .fold import speed_up
 from .ship import _config, _ours, _put, _strange, _student
 from .ship import compare_networks, export_learner, export_onnx, load_student, model_card, save_student
@@ -268,10 +268,7 @@ class Predictor:
 def _picture(file):
     "The picture in `file`, or itself where it is one, in RGB"
     if isinstance(file, Image.Image): return file.convert('RGB')
-    if not Path(file).exists(): raise PathError(f"there is no picture at {file}")
-    try: return read_image(file)[0]
-    except UnidentifiedImageError: raise InputError(f"{file} holds no picture that can be read") from None
-    except OSError as e: raise InputError(f"{file} cannot be read as a picture: {e}") from None
+    with one_photo(file): return read_image(file)[0]
 
 class BoxPredictor:
     "What a folder of `ship_detector` holds, ready to be asked about photographs"

@@ -20,7 +20,7 @@ from fastcore.basics import merge, patch, store_attr
 from fastcore.foundation import L
 from ..core import InputError, PathError
 from .imagenet import _ahead, _threads
-from .store import read_image
+from .store import one_photo, photo_size, read_image
 from .tensor import SharedDL, TensorDataLoaders, _both
 from ..detect import show_boxes
 
@@ -137,11 +137,19 @@ class CocoData:
     def __repr__(self): return f"CocoData: {len(self)} images, {sum(len(o['boxes']) for o in self.boxes)} boxes, {self.c-1} classes"
 
 # %% ../../nbs/22a_data.coco.ipynb #73b93fa2
-def _check_files(folder, images):
-    "Refuse a list of images that are not there"
+def _check_size(size, o, folder):
+    "Refuse a picture with other width and height than the annotations say"
+    if [*size]==[o['width'],o['height']]: return
+    raise InputError(f"{folder/o['file_name']} has {size[0]}x{size[1]} pixels, and its annotations are for "
+                     f"{o['width']}x{o['height']}: turned by EXIF, or resized?")
+
+def _check_files(folder, images, most=5000):
+    "Refuse a list of images that are not there, or have other sizes; of many images `most` are opened"
     have = {o.name for o in folder.iterdir()} if folder.is_dir() else set()
     lost = [o['file_name'] for o in images if o['file_name'] not in have and not (folder/o['file_name']).exists()]
     if lost: raise PathError(f"{len(lost)} of {len(images)} images are not in {folder}, among them {lost[0]}")
+    for o in images[::1+(len(images)-1)//most]:
+        if 'width' in o: _check_size(photo_size(folder/o['file_name']), o, folder)
 
 # %% ../../nbs/22a_data.coco.ipynb #d5b271d1
 def _boxes(d, images, labels, file):
@@ -170,10 +178,10 @@ def read(self:CocoData,
 )->Tensor: # uint8, (3,H,W)
     "The pixels of one image"
     o = self.images[i]
-    im = read_image(self.folder/o['file_name'])[0]
-    if im.size==(o['width'],o['height']): return TF.pil_to_tensor(im)
-    raise InputError(f"{self.folder/o['file_name']} has {im.width}x{im.height} pixels, and its annotations are for "
-                     f"{o['width']}x{o['height']}")
+    file = self.folder/o['file_name']
+    with one_photo(file): im = read_image(file)[0]
+    _check_size(im.size, o, self.folder)
+    return TF.pil_to_tensor(im)
 
 # %% ../../nbs/22a_data.coco.ipynb #3effe2d1
 @patch
