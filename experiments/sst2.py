@@ -21,7 +21,7 @@ from fastcore.script import call_parse
 import fastai, time, torch
 from detect import line
 from luminet_fa.callback import distill_cbs
-from luminet_fa.core import InputError, PathError, pick
+from luminet_fa.core import InputError, PathError, pick, replacing
 from luminet_fa.run.cli import _arg, _program, _seeds, _words
 from luminet_fa.run.ledger import append_row, hardware, source_commit, utc_now
 
@@ -81,7 +81,7 @@ def main(
         if file.exists(): teacher.model.load_state_dict(torch.load(file, weights_only=True))
         else:
             fitted(teacher, pretrain, 5e-3, 0)
-            torch.save(teacher.model.state_dict(), file)
+            with replacing(file) as tmp: torch.save(teacher.model.state_dict(), tmp)
         taught, held = top1(teacher, dev)[0], top1(teacher)[0]
         print(f'teacher: {taught:.2f} % of {dev.n} sentences, {held:.2f} % of {len(dls.valid_ds):,} held-out phrases', flush=True)
         def run(m, seed, lr):

@@ -131,14 +131,18 @@ def _asked(nets, pre, ims):
             with torch.no_grad(): said[k].append(net(x.to(d)).argmax(1).cpu())
     return {k:torch.cat(v) for k,v in said.items()}
 
-def _compared(folder, model, teacher, x):
-    "Size and latency of the student, in torch and as ONNX, beside the teacher's; on the CPU, BatchNorms folded as in ONNX"
+def _compared(folder, model, teacher, x, ready, graph, n=10):
+    "Size and latency of the student, in torch and as ONNX, beside the teacher's, on the CPU; `ready` and `graph` make functions of a batch"
     nets,files = dict(student=model),dict(student=folder/'student.safetensors')
     if teacher is not None: nets = dict(teacher=deepcopy(teacher.module).cpu().eval())|nets
-    nets = {k:speed_up(o, x[:2], layout=True) for k,o in nets.items()}       # the teacher may be folded already
+    nets = {k:ready(o) for k,o in nets.items()}
     f = folder/'student.onnx'
-    if f.exists(): nets['student.onnx'],files['student.onnx'] = _logits(f),f
-    return compare_networks(nets, x, files, n=10)
+    if f.exists(): nets['student.onnx'],files['student.onnx'] = graph(f),f
+    return compare_networks(nets, x, files, n)
+
+def _folded(x):
+    "What folds the BatchNorms of a network, as ONNX does; the teacher's may be folded already"
+    return lambda m: speed_up(m, x[:2], layout=True)
 
 def _try_onnx(model, x, file, meta):
     "Write the ONNX file; where that cannot be done, why"
@@ -238,7 +242,7 @@ def ship_classifier(
     with warnings.catch_warnings(action='ignore'): export_learner(learn)
     if any(map(_ours, learn.model.modules())): missing.append(f"export.pkl opens only where luminet_fa is: {arch} is made of its parts")
     if why := _try_onnx(model, x[:2], folder/'student.onnx', dict(preprocess=asdict(pre), vocab=[*vocab])): missing.append(why)
-    networks = _compared(folder, model, teacher, x)
+    networks = _compared(folder, model, teacher, x, _folded(x), _logits)
     try: _put(folder/'README.md', _card(folder, 'accuracy', top1, data, taught, row, limits, classes, networks, _use).encode())
     except ImportError as e: missing.append(str(e))
     if teacher is not None: plot_differences(ims, y, said['student'], said['teacher'], vocab).savefig(folder/'differences.png', dpi=130)

@@ -8,17 +8,16 @@ __all__ = ['ap_by_class', 'fit_into', 'usual_size', 'plot_boxes', 'ship_detector
 # %% ../nbs/27b_ship_detect.ipynb #b27b0003
 import warnings
 from collections import Counter
-from copy import deepcopy
 from pathlib import Path
 import pandas as pd, torch
 from matplotlib.figure import Figure
 from torch import nn, Tensor
 from torchvision.transforms import functional as TF
-from fastcore.foundation import L
+from fastai.torch_core import to_cpu
 from .detect import _accumulator, _detections, detect_learner, show_boxes
-from .data.sets import _as_student
-from .predict import Shipped, _card, _session, _try_onnx
-from .ship import _put, compare_networks, export_learner, save_student
+from .data.sets import _teacher_finds
+from .predict import Shipped, _card, _compared, _session, _try_onnx
+from .ship import _put, export_learner, save_student
 
 # %% ../nbs/27b_ship_detect.ipynb #b27b0006
 def ap_by_class(
@@ -39,12 +38,14 @@ def ap_by_class(
     return classes.set_axis(pd.Index([vocab[i] for i in classes.index], name='class')),whole
 
 # %% ../nbs/27b_ship_detect.ipynb #b27b000a
+def _scale(x, hw): return min(o/s for o,s in zip(hw, x.shape[1:]))     # by which an image is made larger or smaller
+
 def fit_into(
     x:Tensor, # image, 0..1, (3,h,w)
     hw:tuple, # height and width of the frame, pixels
 )->Tensor:    # (3,height,width)
     "An image as large as it fits into the upper left corner of a frame"
-    k = min(o/s for o,s in zip(hw, x.shape[1:]))
+    k = _scale(x, hw)
     x = TF.resize(x, [max(1, round(s*k)) for s in x.shape[1:]], antialias=True)
     return nn.functional.pad(x, (0, hw[1]-x.shape[2], 0, hw[0]-x.shape[1]))
 
@@ -111,23 +112,16 @@ class _Batch(nn.Module):
         "What it finds"
         return self.model([*x])
 
-def _compared(folder, model, teacher, x):
-    "Size and latency of the student, in torch and as ONNX, beside the teacher's, on the CPU"
-    nets = dict(teacher=deepcopy(teacher.module).cpu().eval()) if teacher is not None else {}
-    nets,files = {k:_Batch(o) for k,o in (nets|dict(student=model)).items()},dict(student=folder/'student.safetensors')
-    f = folder/'student.onnx'
-    if f.exists(): nets['student.onnx'],files['student.onnx'] = _of_each(_session(f)),f
-    return compare_networks(nets, x, files, n=3)
-
-def _of_each(ask): return lambda x: [ask(o) for o in x]
+def _of_each(file):
+    ask = _session(file)
+    return lambda x: [ask(o) for o in x]
 
 def _by_graph(file, xs, frame):
     "What the ONNX student finds in images that are made to fit into its frame, in pixels of the images"
     ask,out = _session(file),[]
     for x in xs:
         boxes,labels,scores = ask(fit_into(x, frame))
-        k = min(o/s for o,s in zip(frame, x.shape[1:]))
-        out.append(dict(boxes=boxes/k, labels=labels, scores=scores))
+        out.append(dict(boxes=boxes/_scale(x, frame), labels=labels, scores=scores))
     return out
 
 # %% ../nbs/27b_ship_detect.ipynb #b27b0011
@@ -137,11 +131,8 @@ def _found(dl, model, teacher):
     for x,t in dl:
         xs += x; ts += t
         found['student'] += _detections(model, x)
-        if teacher is None: continue
-        o,cm = _detections(teacher.module, x),teacher.class_map
-        found['teacher'] += o if cm is None else [_as_student(i, cm) for i in o]
-    cpu = lambda os: [{k:v.cpu() for k,v in o.items()} for o in os]
-    return [x.cpu() for x in xs],cpu(ts),{k:cpu(o) for k,o in found.items()}
+        if teacher is not None: found['teacher'] += _teacher_finds(teacher, x)
+    return [*map(to_cpu, (xs, ts, found))]
 
 # %% ../nbs/27b_ship_detect.ipynb #b27b0012
 def ship_detector(
@@ -162,16 +153,17 @@ def ship_detector(
     missing = ["export.pkl opens only where luminet_fa is: the learner of a detector needs it"]
     xs,ts,found = _found(dls.valid, model, teacher)
     frame = usual_size(dls.valid.dataset.x.hw)
+    classes,ap = ap_by_class(found, ts, dls.vocab)
     learn = detect_learner(dls, model, path=folder)
-    save_student(learn, folder, arch, cb, net=net, frame=frame, AP=ap_by_class(found, ts, dls.vocab)[1], measured=data, row=row)
+    save_student(learn, folder, arch, cb, net=net, frame=frame, AP=ap, measured=data, row=row)
     with warnings.catch_warnings(action='ignore'): export_learner(learn)
     some = [fit_into(x, frame) for x,o in zip(xs, found['student']) if len(o['boxes'])][:8]
     if why := _try_onnx(model, some, folder/'student.onnx', dict(frame=frame, vocab=[*dls.vocab])): missing.append(why)
-    else: found['student.onnx'] = _by_graph(folder/'student.onnx', xs, frame)
-    classes,ap = ap_by_class(found, ts, dls.vocab)
-    networks = _compared(folder, model, teacher, torch.stack([fit_into(x, frame) for x in L(xs)[:2]]))
+    else:
+        by_graph,of_graph = ap_by_class({'student.onnx':_by_graph(folder/'student.onnx', xs, frame)}, ts, dls.vocab)
+        classes,ap = classes.join(by_graph[['student.onnx']]),ap|of_graph
+    networks = _compared(folder, model, teacher, torch.stack([fit_into(x, frame) for x in xs[:2]]), _Batch, _of_each, n=3)
     try: _put(folder/'README.md', _card(folder, 'AP', ap, data, taught, row, limits, classes, networks, _use).encode())
     except ImportError as e: missing.append(str(e))
-    found.pop('student.onnx', None)
     if teacher is not None: plot_boxes(xs, ts, found, dls.vocab).savefig(folder/'differences.png', dpi=130)
     return Shipped(folder, classes, networks, missing)

@@ -15,12 +15,12 @@ from torchvision.transforms import v2
 from fastai.learner import Learner
 from fastai.metrics import accuracy, top_k_accuracy
 from ..callback import distill_cbs
-from ..core import eval_mode, pick, with_bar
+from ..core import pick, with_bar
 from .cifar import cifar_dls
 from .coco import coco_dls, shapes_folder
 from .digits import digits_dls
 from .imagenet import imagenet_dls
-from ..detect import DetectionAP, check_detector, detect_learner
+from ..detect import DetectionAP, _detections, check_detector, detect_learner
 from ..metrics import ExpectedCalibrationError
 from ..models.all import classes_in, make_model
 from ..models.detect import classes_of, detector, published_detector, started_detector
@@ -62,6 +62,11 @@ def _as_student(found, class_map):
     new = {k:v[keep] for k,v in found.items()}
     return dict(new, labels=new['labels'].new_tensor([where[l] for l in new['labels'].tolist()]))
 
+def _teacher_finds(teacher, xs):
+    "What a Teacher that is a detector finds in images, under the student's labels"
+    found,cm = _detections(teacher.module, xs),teacher.class_map
+    return found if cm is None else [_as_student(o, cm) for o in found]
+
 # %% ../../nbs/23_data.sets.ipynb #4c196496
 def grade_detector(
     teacher,         # a Teacher that is a detector; it is moved to the device of the images
@@ -72,12 +77,10 @@ def grade_detector(
 )->float:            # AP in [0,1]
     "AP of a teacher, with a warning where it finds nothing, or less than it should"
     check_detector(teacher.module, 'teacher')
-    ap,cm = DetectionAP(),teacher.class_map
+    ap = DetectionAP()
     ap._acc.sync_on_compute = False                                         # each process sees all images
-    with eval_mode(teacher.module.to(dl.device)) as m:
-        for x,y in with_bar(dl, progress):
-            found = m(x) if cm is None else [_as_student(o, cm) for o in m(x)]
-            ap.accumulate(SimpleNamespace(pred=found, yb=(y,)))
+    teacher.module.to(dl.device)
+    for x,y in with_bar(dl, progress): ap.accumulate(SimpleNamespace(pred=_teacher_finds(teacher, x), yb=(y,)))
     if ap.value<max(.001, (expected or 0)-.02):
         should = f', and {100*expected:.1f} are claimed' if expected else ''
         warnings.warn(f"the teacher's AP is {100*ap.value:.1f} points{should}: "

@@ -433,7 +433,7 @@ def _named(self:Job, name):
 @patch
 def check_student(self:Job):
     "Make the student once: what is wrong with its name or with the file that it starts from is told before a teacher is trained"
-    c = self.dls(self.recipe.seeds[0], self.methods[0]).c
+    c = self.dls(0, self.methods[0]).c                                      # the loaders that the teacher is measured with
     self.data.task.model(self.recipe.student, c, **self.net(self.recipe))
 
 @patch
