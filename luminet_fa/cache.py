@@ -6,7 +6,7 @@
 __all__ = ['fingerprint', 'ViewCache']
 
 # %% ../nbs/24_cache.ipynb #89daf92a
-import hashlib, math, os, shutil, warnings, weakref
+import hashlib, math, os, shutil, sys, warnings, weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FunctionType
@@ -16,7 +16,7 @@ from torch.utils.hooks import RemovableHandle
 from fastcore.basics import patch, risinstance, tuplify
 from fastcore.meta import delegates
 from fastai.callback.mixup import MixHandler
-from .core import InputError, check_logits, with_bar
+from .core import InputError, check_logits, full_path, with_bar
 from .perception import autocast_off
 from .teacher import Teacher
 from .data.tensor import TensorDL, share as part_of
@@ -38,12 +38,18 @@ def _parts(o):
     return [[*v] if isinstance(v, Iterator) else v for v in tuplify(o.__reduce_ex__(4))]
 
 # %% ../nbs/24_cache.ipynb #b50fb849
+def _has_name(f):
+    "Does looking up a function's name give this very function? That of a decorated one may be another's"
+    o = sys.modules.get(f.__module__)
+    for k in f.__qualname__.split('.'): o = getattr(o, k, None)
+    return o is f
+
 def _feed(h, o, seen, name):
     "Hash `o` part by part; `seen` numbers the lists and objects that were met before, `name` says where we are"
     def put(text): h.update(f'{text};'.encode())
     t = type(o)
     if isinstance(o, _plain): return put(f'{t.__name__} {o!r}')
-    if isinstance(o, type) or isinstance(o, FunctionType) and '<' not in o.__qualname__: return put(f'{o.__module__}.{o.__qualname__}')
+    if isinstance(o, type) or isinstance(o, FunctionType) and _has_name(o): return put(f'{o.__module__}.{o.__qualname__}')
     if isinstance(o, Tensor):
         put(f'{o.dtype} {tuple(o.shape)}')
         return h.update(o.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
@@ -83,7 +89,7 @@ class ViewCache(Teacher):
         super().__init__(teacher, speed=speed, **kwargs)
         if not isinstance(self.tfm, (nn.Module,type(None))):
             raise InputError("teacher_tfm must be a module here: a function cannot be told from a changed one")
-        self.dl,self.verify,self.folder = _loader(dl),verify,folder and Path(folder)
+        self.dl,self.verify,self.folder = _loader(dl),verify,folder and full_path(folder)
         self._look_again()
     def __repr__(self):
         return 'ViewCache {}: {} images x {} views x {} classes, {:.0%} filled'.format(self.key, *self.z.shape, self.share)

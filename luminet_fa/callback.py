@@ -18,7 +18,7 @@ from fastai.callback.training import GradientAccumulation
 from .core import InputError, check_logits, pick
 from .losses import LumiNetLoss, distill_methods
 from .perception import _are_probabilities, _floats, _world_size, autocast_off
-from .teacher import Teacher, as_teacher, check_classes, input_codes, norm_stats
+from .teacher import Teacher, as_teacher
 
 # %% ../nbs/03_callback.ipynb #c36ed80e
 class _Tidy(Callback):
@@ -110,7 +110,7 @@ def ramp(self:DistillCallback)->float: # in [0,1]
 def _mean(self:DistillCallback, k):
     "Mean of `ce` or `kd` over the epoch so far, or None"
     tot,n = self._sums.get(k, (None,0))
-    if n==0 or (self.recorder.train_metrics and not self.training): return None   # its column `valid_kd_loss` would hold a training value
+    if n==0 or (getattr(self.learn, 'recorder', None) and self.recorder.train_metrics and not self.training): return None   # its column `valid_kd_loss` would hold a training value
     return tot.item()/n
 
 @patch
@@ -151,38 +151,20 @@ def after_fit(self:DistillCallback):
     self._z = None
     self._columns(False)
 
-# %% ../nbs/03_callback.ipynb #a9ea0e75
-@patch
-def _check_data(self:DistillCallback):
-    "Do the data of student and teacher, as far as both are known, fit together?"
-    t = self._teacher
-    s = norm_stats(self.dls)
-    if t.class_map is None: check_classes(getattr(self.dls, 'vocab', None), t.vocab)
-    if t.tfm is None and s and t.stats and s!=t.stats:
-        warnings.warn(f"the student's images are normalized with mean {s[0]} and std {s[1]}, the teacher's were with "
-                      f"{t.stats[0]} and {t.stats[1]}: "
-                      "pass teacher_tfm=InputMap(student_stats, teacher_stats)")
-    if t.tfm is None: self._check_codes(input_codes(self.dls), t.codes)
-
-@patch
-def _check_codes(self:DistillCallback, ours, theirs):
-    "Do both sides turn words, categories and measurements into the same numbers?"
-    odd = [k for k in ours if k in theirs and ours[k]!=theirs[k]]
-    if not odd: return
-    said = (f"the teacher's loaders turn {', '.join(odd[:3])}{', ...'*(len(odd)>3)} into other numbers than the student's: "
-            "prepare the student's data by the teacher's loaders (of a table teacher.dls.test_dl(rows, with_labels=True), "
-            "of texts text_vocab=teacher.dls.vocab[0])")
-    if any(isinstance(ours[k], list) for k in odd): raise InputError(said)
-    warnings.warn(said)
-
 # %% ../nbs/03_callback.ipynb #f100d317
+def _memory(o):
+    "Where the numbers of a tensor are: two of one place change together, whatever holds them"
+    try: at = o.untyped_storage().data_ptr()
+    except Exception: at = 0                        # a wrapper around other tensors
+    return (o.device, at) if at else id(o)
+
 @patch
 def _check_weights(self:DistillCallback):
     "Are the student's weights its own, and does the optimizer hold them?"
-    trained = {id(p) for p in self.model.parameters() if p.requires_grad}
-    if any(id(p) in trained for p in self._teacher.module.parameters()):
+    trained = {id(p):_memory(p) for p in self.model.parameters() if p.requires_grad}
+    if {*trained.values()} & {*map(_memory, self._teacher.module.parameters())}:
         raise InputError("teacher and student share trainable parameters: pass a copy.deepcopy of the model as the teacher")
-    if trained and not trained & {id(p) for ps in self.opt.param_lists for p in ps}:
+    if trained and not trained.keys() & {id(p) for ps in self.opt.param_lists for p in ps}:
         raise InputError("the optimizer holds none of the model's weights, because the model was replaced: set "
                          "learn.opt = None before fit, which then makes a new one")
 
@@ -206,7 +188,7 @@ def before_train(self:DistillCallback):
     if self.ignored and getattr(self.kd_func, 'needs_targ', False):
         raise InputError(f"{type(self.kd_func).__name__} needs a label for each position, and ignored=True compares some without")
     self._check_weights()
-    self._check_data()
+    self._teacher.check_data(self.dls)
     self._teacher.begin_fit(self.learn)
     self.learn.distillation = self.as_dict()   # stays when the callback goes
 
@@ -265,18 +247,19 @@ def _check_first(self:DistillCallback):
     "What the first batch shows before the student has seen it"
     _check_raw(self._z, 'teacher')
     if self._unlabelled and self.ce_w: raise InputError("the batches have no labels: pass ce_w=0 to train on the teacher alone")
-    if self._unlabelled and self.recorder.train_metrics:
+    if self._unlabelled and getattr(getattr(self.learn, 'recorder', None), 'train_metrics', False):
         raise InputError("the batches have no labels, so train_metrics=True has nothing to measure with")
-    theirs = {id(o) for o in self._teacher.module.buffers()}
-    self._shared = [(k, o, o.clone()) for k,o in self.model.named_buffers() if id(o) in theirs]
+    theirs = {*map(_memory, self._teacher.module.buffers())}
+    self._shared = [(k, o, o.clone()) for k,o in self.model.named_buffers() if _memory(o) in theirs]
 
 # %% ../nbs/03_callback.ipynb #b253dd16
 def _check_raw(z, name):
     "Refuse what is no logits, and rows of probabilities or of their logarithms; warn of what may come from a sigmoid"
     check_logits(z, name)
+    if not len(z): return                                   # regions without an object; another batch will have some
     lse = z.float().logsumexp(1)
     if _are_probabilities(z): what = 'probabilities'
-    elif lse.abs().max()<1e-2: what = 'log-probabilities'
+    elif lse.abs().max()<1e-2 and (z!=z[:1]).any(): what = 'log-probabilities'    # a new head may hold a prior, the same of every sample
     elif (z>0).all() and (z<1).all():                       # as logits of a network are that has learnt little
         return warnings.warn(f"the {name} returned numbers between 0 and 1: where they come from a sigmoid, leave it out")
     else: return

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['InputError', 'PathError', 'pick', 'check_logits', 'check_labels', 'eval_mode', 'own_device', 'exact_float32',
            'uses_tf32', 'with_bar', 'on_cpu', 'told_memory', 'as_markdown', 'repo_file', 'check_regular', 'replacing',
-           'write_atomic', 'lock', 'error_text', 'one_line_errors']
+           'write_atomic', 'lock', 'error_text', 'full_path', 'one_line_errors']
 
 # %% ../nbs/00_core.ipynb #d32f9ac9
 import os, re, signal, sys, threading, warnings
@@ -223,6 +223,13 @@ def error_text(
 )->str:
     "What `e` says, without the line that fastai puts before what a callback has raised"
     return re.sub(r'^Exception occured in `.*` when calling event `.*`:\n\t', '', str(e))
+
+# %% ../nbs/00_core.ipynb #486c9d38
+def full_path(
+    path, # str or Path, perhaps with ~
+)->Path:  # absolute
+    "Where `path` leads, so that it stays there when the working folder changes"
+    return Path(path).expanduser().absolute()
 
 # %% ../nbs/00_core.ipynb #4d30f94f
 def _end(number, frame):

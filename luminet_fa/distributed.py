@@ -29,6 +29,18 @@ def join():
     if not dist.is_initialized(): dist.init_process_group('cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo')
 
 # %% ../nbs/26_distributed.ipynb #a3ec7e66
+def _packed(res, error):
+    "A result or an error as bytes that can be read again; by torch, since pickle alone does not take all tensors"
+    buf = io.BytesIO()
+    torch.save((res, error), buf)
+    torch.load(io.BytesIO(buf.getvalue()), map_location='cpu', weights_only=False)
+    return buf.getvalue()
+
+def _packed_error(e):
+    "An error as bytes; what it says, where it cannot be sent itself"
+    try: return _packed(None, e)
+    except Exception: return _packed(None, RuntimeError(f'{type(e).__name__}: {e}'))
+
 def from_first(
     f, # function of nothing, called in the first process alone; its result must be picklable
 ):     # what it returned, in every process
@@ -38,10 +50,8 @@ def from_first(
     join()
     box = [None]
     if rank==0:
-        try: res = f(),None
-        except Exception as e: res = None,e
-        buf = io.BytesIO(); torch.save(res, buf)                            # by torch, since pickle alone does not take all tensors
-        box = [buf.getvalue()]
+        try: box = [_packed(f(), None)]
+        except Exception as e: box = [_packed_error(e)]
     dist.broadcast_object_list(box, 0)
     res,error = torch.load(io.BytesIO(box[0]), map_location='cpu', weights_only=False)   # from a process of one's own
     if error is not None: raise error

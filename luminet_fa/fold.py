@@ -80,7 +80,11 @@ def fold_batchnorm(
         raise InputError("it has hooks, which a folded network would not call")
     n = _norms(model)
     if n==0: return model
-    with _naming('traced or folded'): new = fuse(model, inplace=True).eval()   # inplace is about the copy of the weights, not about `model`
+    was = [(m, dict(vars(m))) for m in model.modules()]
+    try:
+        with _naming('traced or folded'): new = fuse(model, inplace=True).eval()   # inplace is about the copy of the weights, not about `model`
+    finally:
+        for m,o in was: m.__dict__.clear(); m.__dict__.update(o)                   # what the network notes of its inputs is no tensor while it is traced
     if _norms(new)==n: return model
     _check_exactly(new, model, xb, rtol, 'folding')
     return new

@@ -214,7 +214,7 @@ def set_teacher(self:TeacherMetric,
     teacher_tfm=None,  # as in the constructor
 )->TeacherMetric:      # the metric itself
     "Give a reloaded metric its teacher, or another teacher"
-    self.teacher = as_teacher(teacher, class_map=class_map, teacher_tfm=teacher_tfm)
+    self.teacher,self._checked = as_teacher(teacher, class_map=class_map, teacher_tfm=teacher_tfm),False
     return self
 
 # %% ../nbs/04_metrics.ipynb #08ce6ec5
@@ -227,6 +227,8 @@ def accumulate(self:TeacherMetric,
     if not hasattr(self, 'teacher'):
         raise InputError(f"{type(self).__name__} has no teacher: it is not saved with the learner; give it back with "
                          "`set_teacher(teacher)` on this element of `learn.metrics`, or set `learn.metrics = []`")
+    if not self._checked: self.teacher.check_data(getattr(learn, 'dls', None))
+    self._checked = True
     z_s = _logits(learn.pred)
     z_t = _logits(self.teacher.once(*learn.xb), "the teacher's output")
     if z_s.shape!=z_t.shape:

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from torch import fx, nn, Tensor
 from torchvision.transforms.functional import pil_to_tensor
 from .core import InputError, as_markdown, one_line_errors
-from .data.store import one_photo, read_image
+from .data.store import one_photo, read_image, to_8bit
 from .fold import speed_up
 from .ship import _config, _ours, _put, _strange, _student
 from .ship import compare_networks, export_learner, export_onnx, load_student, model_card, save_student
@@ -184,7 +184,8 @@ print(cfg['vocab'][p.argmax()], p.max())
 ```
 
 With fastai: `load_learner('export.pkl').predict('photo.jpg')`; a `.pkl` is a program, to be opened where its author is trusted.
-With luminet_fa: `predict(folder, 'photo.jpg')`, or `python -m luminet_fa.predict FOLDER PHOTO`.
+With luminet_fa: `predict(folder, 'photo.jpg')`, or `python -m luminet_fa.predict FOLDER PHOTO`. This one takes pictures of 16 bits as well;
+the others are for 8 bits a channel.
 """
 
 # %% ../nbs/27a_predict.ipynb #a0396f08
@@ -232,7 +233,9 @@ def ship_classifier(
 )->Shipped:
     "Write a classifier in several formats, its accuracy by class and a card into one folder"
     folder,missing,y = Path(folder),[],torch.as_tensor(y)
-    learn = plain_learner(model.cpu().float().eval(), vocab, pre, folder)
+    model = deepcopy(model).cpu().float().eval()
+    learn = plain_learner(model, vocab, pre, folder)
+    if teacher is not None: teacher.check_data(learn.dls)
     said = _asked({k:o for k,o in dict(teacher=teacher, student=model).items() if o is not None}, pre, ims)
     x = pre([ims[i%len(ims)] for i in range(16)])
     classes = by_class({k:v==y for k,v in said.items()}, y, vocab)
@@ -271,7 +274,7 @@ class Predictor:
 # %% ../nbs/27a_predict.ipynb #be79aa96
 def _picture(file):
     "The picture in `file`, or itself where it is one, in RGB"
-    if isinstance(file, Image.Image): return file.convert('RGB')
+    if isinstance(file, Image.Image): return to_8bit(file)
     with one_photo(file): return read_image(file)[0]
 
 class BoxPredictor:

@@ -135,8 +135,9 @@ def match_scale(
     progress:bool=True, # show a progress bar
 )->nn.Module:           # a copy of the student, in eval mode, with other scales and levels of its logits
     "Give each class of the student's logits the scale and the level with which its softmax is nearest to the teacher's"
-    if isinstance(dl, DataLoaders): n_inp,dl = dl.n_inp,dl.valid
     teacher = as_teacher(teacher)
+    teacher.check_data(student.dls if isinstance(student, Learner) else dl)
+    if isinstance(dl, DataLoaders): n_inp,dl = dl.n_inp,dl.valid
     net = student.model if isinstance(student, Learner) else student
     if isinstance(net, ClassScale): net = net.model             # it is fitted anew
     x = _inputs(next(iter(dl)), n_inp, net)

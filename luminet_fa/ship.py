@@ -88,11 +88,12 @@ def _ours(o):
 @contextmanager
 def _without_ours(learn):
     "`learn` without the callbacks and metrics of this package"
-    metrics = learn.metrics
+    metrics,made_with = learn.metrics,getattr(learn, '__stored_args__', {})
     with learn.removed_cbs([cb for cb in learn.cbs if _ours(cb)]):
         learn.metrics = [m for m in metrics if not _ours(m) and not _ours(getattr(m, 'func', m))]
+        learn.__stored_args__ = {k: learn.metrics if k=='metrics' else v for k,v in made_with.items()}
         try: yield learn
-        finally: learn.metrics = metrics
+        finally: learn.metrics,learn.__stored_args__ = metrics,made_with
 
 # %% ../nbs/27_ship.ipynb #e44f1e33
 def export_learner(

@@ -8,6 +8,7 @@ __all__ = ['ap_by_class', 'fit_into', 'usual_size', 'plot_boxes', 'ship_detector
 # %% ../nbs/27b_ship_detect.ipynb #b27b0003
 import warnings
 from collections import Counter
+from copy import deepcopy
 from pathlib import Path
 import pandas as pd, torch
 from matplotlib.figure import Figure
@@ -149,7 +150,7 @@ def ship_detector(
     limits:str='',   # as for model_card
 )->Shipped:
     "Write a detector in several formats, its AP and a card into one folder"
-    folder,model = Path(folder),model.cpu().float().eval()
+    folder,model = Path(folder),deepcopy(model).cpu().float().eval()
     missing = ["export.pkl opens only where luminet_fa is: the learner of a detector needs it"]
     xs,ts,found = _found(dls.valid, model, teacher)
     frame = usual_size(dls.valid.dataset.x.hw)

@@ -106,7 +106,7 @@ def plot_distill(self:DistillCallback,
     "Plot the last fit's learner loss, distillation term and ramp by epoch"
     _finished(getattr(self, 'history', ()))
     h = pd.DataFrame(self.history).set_index('epoch').dropna(axis=1)
-    rec = self.learn.recorder   # no `ce_loss` without labels
+    rec = getattr(self.learn, 'recorder', None)                # none after fit(cbs=...); no `ce_loss` without labels
     ramp = h.pop('ramp')
     ax = h.plot(ax=ax, style=dict(ce_loss='o-', kd_loss='s-'), color=dict(ce_loss='#999999', kd_loss='#009E73'), ms=3, logy=True,
                 figsize=(5,2.6) if ax is None else None, ylabel='mean over training batches', legend=False)
@@ -125,6 +125,7 @@ def both_views(self:DistillCallback,
 )->tuple:       # (first input, teacher's probabilities (B,C), student's (B,C), labels or None), on the CPU
     "Ask teacher and student about one batch"
     if self._teacher is None: raise InputError("this callback has no teacher: call set_teacher first")
+    if self.learn is None: raise InputError("this callback belongs to no Learner: add_cb gives it to one")
     dls = self.learn.dls
     model = self.learn.model
     batch = dls.valid.one_batch() if batch is None else batch

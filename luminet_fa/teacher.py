@@ -58,11 +58,12 @@ def match_classes(
     teacher_vocab, # the teacher's class names, in order; may hold more
 )->list:           # for each student class, the index of the teacher's
     "The class map that brings a teacher's logits into the student's order"
-    where = {str(o):i for i,o in enumerate(teacher_vocab)}
-    names = [*map(str, student_vocab)]
-    if lost := [o for o in names if o not in where]:
+    names,theirs = ([*map(str, o)] for o in (student_vocab, teacher_vocab))
+    if lost := [o for o in names if o not in theirs]:
         raise InputError(f"the teacher does not know {len(lost)} of {len(names)} classes, among them {', '.join(lost[:3])}")
-    return [where[o] for o in names]
+    if twice := [o for o in names if theirs.count(o)>1]:
+        raise InputError(f"the teacher has two classes called {twice[0]}: write the class map by hand")
+    return [*map(theirs.index, names)]
 
 # %% ../nbs/02_teacher.ipynb #eaed9589
 _is_list = risinstance((list,tuple,CollBase))
@@ -187,8 +188,8 @@ def _tensor(xb):
 
 def _where(xb):
     "Device of the inputs, and their dtype if it is floating point"
-    x = _tensor(xb)
-    return x.device,(x.dtype if x.is_floating_point() else None)
+    x = first(xb, lambda o: isinstance(o, Tensor) and o.is_floating_point())
+    return _tensor(xb).device,(None if x is None else x.dtype)
 
 # %% ../nbs/02_teacher.ipynb #8c3a8d5d
 @patch
@@ -208,12 +209,14 @@ def _ask(self:Teacher, xb):
 @patch
 def _make_fast(self:Teacher, xb, device, dtype):
     "A network for these inputs that nobody else holds, or the owner's where it cannot be copied"
-    m = self.module
-    if self._own: m.to(device=device, dtype=dtype)
-    else: m = _tried(place, m, (device, dtype))
-    if self.speed is None or dtype not in (torch.float32,torch.float64): return m
-    layout = _tensor(xb).ndim==4 and (device.type=='cpu' or self._last)
-    with eval_mode(m): return speed_up(m, *xb, layout=layout, compile=self.speed=='compile')
+    own = self.module
+    if self._own: own.to(device=device)
+    m = new = _tried(place, own, (device, dtype))
+    if self.speed is not None and dtype in (torch.float32,torch.float64):
+        layout = _tensor(xb).ndim==4 and (device.type=='cpu' or self._last)
+        with eval_mode(m): new = speed_up(m, *xb, layout=layout, compile=self.speed=='compile')
+    if self._own and m is own: self._source = new                              # nobody needs the slower one; of another dtype it stays
+    return new
 
 # %% ../nbs/02_teacher.ipynb #eb296c7d
 @patch
@@ -222,7 +225,6 @@ def _fast(self:Teacher, xb):
     key = (*_where(xb), self._last)
     if self._made is None or self._made[0]!=key:
         self._made = key,self._make_fast(xb, *key[:2])
-        if self._own: self._source = self._made[1]
     m = self._made[1]
     if m is self.module and not self._own: return self._ask(xb)
     with eval_mode(m): return m(*xb)
@@ -256,6 +258,31 @@ def _pick(self:Teacher, z):
     if not self._checked: check_logits(z); _check_map(self.class_map, z.shape[1]-1)
     self.class_map,self._checked = self.class_map.to(z.device),True
     return z.index_select(1, self.class_map)
+
+# %% ../nbs/02_teacher.ipynb #9baa52aa
+@patch
+def check_data(self:Teacher,
+    dls, # the student's `DataLoaders`, or a loader
+):
+    "Refuse classes, words or categories in another order than the teacher's; warn of another normalization"
+    s = norm_stats(dls)
+    if self.class_map is None: check_classes(getattr(dls, 'vocab', None), self.vocab)
+    if self.tfm is not None: return
+    if s and self.stats and s!=self.stats:
+        warnings.warn(f"the student's images are normalized with mean {s[0]} and std {s[1]}, the teacher's were with "
+                      f"{self.stats[0]} and {self.stats[1]}: "
+                      "pass teacher_tfm=InputMap(student_stats, teacher_stats)")
+    _check_codes(input_codes(dls), self.codes)
+
+def _check_codes(ours, theirs):
+    "Do both sides turn words, categories and measurements into the same numbers?"
+    odd = [k for k in ours if k in theirs and ours[k]!=theirs[k]]
+    if not odd: return
+    said = (f"the teacher's loaders turn {', '.join(odd[:3])}{', ...'*(len(odd)>3)} into other numbers than the student's: "
+            "prepare the student's data by the teacher's loaders (of a table teacher.dls.test_dl(rows, with_labels=True), "
+            "of texts text_vocab=teacher.dls.vocab[0])")
+    if any(isinstance(ours[k], list) for k in odd): raise InputError(said)
+    warnings.warn(said)
 
 # %% ../nbs/02_teacher.ipynb #7d10aa02
 @patch
@@ -374,7 +401,7 @@ def check_teacher(
     "Top-1 accuracy of `teacher` on the validation set, with a warning when it is near chance or below what it should be"
     if expected is not None and not 0<=expected<=1: raise InputError(f"expected is an accuracy in [0,1], got {expected}")
     teacher = as_teacher(teacher, class_map=class_map, teacher_tfm=teacher_tfm)
-    if teacher.class_map is None: check_classes(getattr(dls, 'vocab', None), teacher.vocab)
+    teacher.check_data(dls)
     dl,total = getattr(dls, 'valid', dls),0
     if n is not None: dl,total = _sample_dl(dl, n, seed)
     good,n,c = _right(teacher, with_bar(dl, progress), getattr(dls, 'n_inp', 1), ignore_index)

@@ -6,7 +6,7 @@
 __all__ = ['shapes_folder', 'has_instances', 'CocoData', 'CocoDL', 'CocoDataLoaders', 'coco_dls']
 
 # %% ../../nbs/22a_data.coco.ipynb #23d5038e
-import json, numpy as np, torch
+import json, numpy as np, torch, warnings
 from collections import Counter
 from copy import copy
 from pathlib import Path
@@ -18,10 +18,10 @@ from torchvision.transforms.v2 import functional as TF
 from fastai.vision.data import get_grid
 from fastcore.basics import merge, patch, store_attr
 from fastcore.foundation import L
-from ..core import InputError, PathError
+from ..core import InputError, PathError, full_path
 from .imagenet import _ahead, _threads
-from .store import one_photo, photo_size, read_image
-from .tensor import SharedDL, TensorDataLoaders, _both
+from .store import one_photo, photo_header, read_image
+from .tensor import SharedDL, TensorDataLoaders, _all_of_it, _both
 from ..detect import show_boxes
 
 # %% ../../nbs/22a_data.coco.ipynb #5be91015
@@ -72,9 +72,10 @@ def shapes_folder(
 # %% ../../nbs/22a_data.coco.ipynb #50c5c3b8
 def _instances(path, split):
     "JSON and folder of images of `split`, 'train' or 'val', under either of COCO's names"
+    path = full_path(path)
     for name in (split, f'{split}2017'):
-        file = Path(path)/'annotations'/f'instances_{name}.json'
-        if file.exists(): return file,Path(path)/name
+        file = path/'annotations'/f'instances_{name}.json'
+        if file.exists(): return file,path/name
     raise PathError(f"no annotations/instances_{split}.json or instances_{split}2017.json in {path}: a folder in COCO's format has "
                     "annotations/, and train/ and val/ beside it")
 
@@ -87,25 +88,32 @@ def has_instances(
     try: return bool(_instances(path, split))
     except PathError: return False
 
+_wanted = dict(images=(('id','file_name'),'id','file_name'), categories=(('id','name'),'id','name'),   # what is there once, and what has to be there
+               annotations=((),'image_id','category_id','bbox'))
+
 def _read(file):
     "Images, categories and annotations of a JSON file"
     try: d = json.loads(file.read_bytes())
     except (UnicodeDecodeError, json.JSONDecodeError) as e: raise InputError(f"{file} is no JSON: {e}") from None
-    for k in ('images','categories','annotations'):
-        if isinstance(d, dict) and isinstance(d.get(k), list): continue
-        raise InputError(f"{file} has no list of {k}, which COCO's format has")
+    for k,(_,*need) in _wanted.items():
+        if not isinstance(d, dict) or not isinstance(d.get(k), list): raise InputError(f"{file} has no list of {k}, which COCO's format has")
+        for o in d[k]:
+            if not isinstance(o, dict) or any(o.get(n) is None for n in need): raise InputError(f"{file} has {k} without {' or '.join(need)}: {o}")
     if not d['images']: raise InputError(f"{file} lists no images")
-    for k in ('images','categories'):
-        twice = [i for i,n in Counter(o['id'] for o in d[k]).items() if n>1]
-        if twice: raise InputError(f"{file} has the id {twice[0]} twice among its {k}")
+    for k,(once,*_) in _wanted.items():
+        for n in once:
+            twice = [i for i,n in Counter(o[n] for o in d[k]).items() if n>1]
+            if twice: raise InputError(f"{file} has the {n} {twice[0]} twice among its {k}")
     return d
 
 # %% ../../nbs/22a_data.coco.ipynb #cf86467e
 def _box(a, im, file):
     "The box of annotation `a` as x1, y1, x2, y2; None where it has no area inside its image"
     where = f"{file}: the box of annotation {a.get('id')} in image {im['file_name']}"
-    b = torch.tensor(a['bbox'], dtype=torch.float32)
-    if b.shape!=(4,) or not b.isfinite().all(): raise InputError(f"{where} is {a['bbox']}: four numbers are wanted")
+    try: b = torch.tensor(a['bbox'], dtype=torch.float32)
+    except (TypeError,ValueError): b = torch.empty(0)
+    if b.shape!=(4,) or not b.isfinite().all() or b[2:].min()<0:
+        raise InputError(f"{where} is {a['bbox']}: x, y, width and height are wanted, four numbers in pixels")
     w,h = im['width'],im['height']
     x1,y1,x2,y2 = TF.convert_bounding_box_format(b, 'XYWH', 'XYXY').tolist()
     if x1<-2-.01*w or y1<-2-.01*h or x2>2+1.01*w or y2>2+1.01*h:
@@ -121,17 +129,18 @@ class CocoData:
     def __init__(self,
         file,        # annotations, JSON
         folder,      # of the images
-        ids:list=None, # category ids in the order of the labels 1, 2, ...; None: those of this file, sorted
+        train=None,  # CocoData whose labels this one has; None: labels 1, 2, ... are the categories of the file in the order of their ids
     ):
-        d,file,self.folder = _read(Path(file)),Path(file),Path(folder)
+        d,file,self.folder = _read(Path(file)),Path(file),full_path(folder)
         names = {o['id']:o['name'] for o in d['categories']}
-        self.ids = [None, *(sorted(names) if ids is None else ids)]
-        if lost := {*names}-{*self.ids}:
-            raise InputError(f"{file} has categories that the training split lacks, such as {names[min(lost)]!r}")
-        self.vocab = L('__background__', *(names.get(i, f'category {i}') for i in self.ids[1:]))
+        known = {i:names[i] for i in sorted(names)} if train is None else dict(zip(train.ids[1:], train.vocab[1:]))
+        for i,name in names.items():
+            if i not in known: raise InputError(f"{file} has categories that the training split lacks, such as {name!r}")
+            if name!=known[i]: raise InputError(f"{file} calls category {i} {name!r}, and the training split calls it {known[i]!r}")
+        self.ids,self.vocab = [None, *known],L('__background__', *known.values())
         self.images = sorted(d['images'], key=lambda o: o['id'])
-        self.boxes = _boxes(d, self.images, {o:i for i,o in enumerate(self.ids)}, file)
         _check_files(self.folder, self.images)
+        self.boxes = _boxes(d, self.images, {o:i for i,o in enumerate(self.ids)}, file)
     c = property(lambda self: len(self.vocab), doc="Classes, the background among them")
     def __len__(self): return len(self.images)
     def __repr__(self): return f"CocoData: {len(self)} images, {sum(len(o['boxes']) for o in self.boxes)} boxes, {self.c-1} classes"
@@ -148,8 +157,16 @@ def _check_files(folder, images, most=5000):
     have = {o.name for o in folder.iterdir()} if folder.is_dir() else set()
     lost = [o['file_name'] for o in images if o['file_name'] not in have and not (folder/o['file_name']).exists()]
     if lost: raise PathError(f"{len(lost)} of {len(images)} images are not in {folder}, among them {lost[0]}")
-    for o in images[::1+(len(images)-1)//most]:
-        if 'width' in o: _check_size(photo_size(folder/o['file_name']), o, folder)
+    turned = []
+    for k,o in enumerate(images):
+        told = o.get('width') and o.get('height')
+        if told and k%(1+len(images)//most): continue
+        size,orientation = photo_header(folder/o['file_name'])
+        if told: _check_size(size, o, folder)
+        else: o['width'],o['height'] = size
+        if orientation!=1: turned.append(o['file_name'])
+    if turned: warnings.warn(f"{len(turned)} photographs in {folder} are turned by their EXIF data, such as {turned[0]}; that is ignored here, as in "
+                             "torchvision: boxes that were drawn on the turned picture are in the wrong place")
 
 # %% ../../nbs/22a_data.coco.ipynb #d5b271d1
 def _boxes(d, images, labels, file):
@@ -161,9 +178,14 @@ def _boxes(d, images, labels, file):
             raise InputError(f"{file}: annotation {a.get('id')} has category {a['category_id']}, which is not listed")
         b = _box(a, images_by_id[a['image_id']], file)
         if b is None: continue
-        area = a.get('area', float((b[2:]-b[:2]).prod()))
-        of[a['image_id']].append((b, labels[a['category_id']], area, a.get('iscrowd', 0)))
-    return [_columns(o) for o in of.values()]
+        area = a.get('area')
+        if area is None: area = float((b[2:]-b[:2]).prod())
+        of[a['image_id']].append((b, labels[a['category_id']], area, a.get('iscrowd') or 0))
+    found = [_columns(o) for o in of.values()]
+    b = torch.cat([o['boxes'] for o in found])
+    if d['annotations'] and not (b[:,2:]-b[:,:2]>=1).all(1).any():
+        raise InputError(f"{file} has no box that is a pixel wide and high: COCO's format has pixels, not shares of the picture")
+    return found
 
 def _columns(rows):
     "Boxes (n,4), labels, areas and crowd marks (n,) of one image; n may be 0"
@@ -313,12 +335,11 @@ def test_dl(self:CocoDataLoaders,
 )->CocoDL:              # complete, in order; the targets hold no boxes
     "A loader of images without boxes; their ids count from 0"
     if with_labels: raise InputError("files have no boxes: read a folder in COCO's format with coco_dls, and take `valid` from that")
-    new,files = self.valid.dataset.new_empty(),[Path(o).resolve() for o in L(files)]
-    new.folder = Path('/')
-    _check_files(new.folder, [dict(file_name=o) for o in files])
-    new.images = [dict(zip(('id','file_name','width','height'), (i, o, *Image.open(o).size))) for i,o in enumerate(files)]
-    new.boxes = [_columns([]) for _ in files]
-    return self.valid.new(new, **merge(dict(shuffle=False, drop_last=False), kwargs))
+    new = self.valid.dataset.new_empty()
+    new.folder,new.images = Path('/'),[dict(id=i, file_name=full_path(o)) for i,o in enumerate(L(files))]
+    _check_files(new.folder, new.images)
+    new.boxes = [_columns([]) for _ in new.images]
+    return self.valid.new(new, **merge(_all_of_it, kwargs))
 
 # %% ../../nbs/22a_data.coco.ipynb #b85b3f92
 def coco_dls(
@@ -335,7 +356,7 @@ def coco_dls(
     "Batches of photographs and boxes from a folder in COCO's format"
     train = CocoData(*_instances(path, 'train'))
     if holdout: train,valid = _hold_out(train, holdout)
-    else: valid = CocoData(*_instances(path, 'val'), train.ids[1:])
+    else: valid = CocoData(*_instances(path, 'val'), train)
     tfms = [v2.RandomHorizontalFlip()] if tfms is None else [*tfms]
     tr,va = _both(CocoDL, train, valid, bs, val_bs or bs, drop_last, device, tfms=tfms, seed=seed, workers=workers).loaders
     return CocoDataLoaders(tr, va, device=tr.device)

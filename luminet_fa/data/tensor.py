@@ -7,7 +7,7 @@ __all__ = ['n_views', 'split_view', 'gather_views', 'TensorData', 'share', 'Shar
            'TensorDataLoaders', 'tensor_dls', 'rank_in_class', 'hold_out']
 
 # %% ../../nbs/19_data.tensor.ipynb #f40c8d98
-import numpy as np, pandas as pd, torch, torch.nn.functional as F
+import copy, numpy as np, pandas as pd, torch, torch.nn.functional as F
 from itertools import islice
 from pathlib import Path
 from PIL import Image
@@ -61,7 +61,7 @@ class TensorData:
         std,          # of the pixels in 0..1, one per channel, >0
         split_idx=1,  # 0: a training set, augmented; 1: not
     ):
-        self.x,self.y,self.split_idx,self._pad = x,y,split_idx,{}
+        self.x,self.y,self.split_idx,self._pad = x,y,split_idx,()
         self.vocab = vocab if isinstance(vocab, CategoryMap) else CategoryMap(list(vocab), sort=False)
         self.mean,self.std = (torch.as_tensor(o, dtype=torch.float32).view(-1,1,1) for o in (mean,std))
 
@@ -110,7 +110,6 @@ def to(self:TensorData,
 )->TensorData:
     "Move images, labels and statistics to `device`, in place"
     d = own_device(device)
-    if self.x.device!=d: self._pad = {}
     for k in ('x','y','mean','std'):
         if (o:=getattr(self, k)) is not None: setattr(self, k, o.to(d))
     return self
@@ -120,14 +119,15 @@ def to(self:TensorData,
 def padded(self:TensorData,
     pad:int, # border on each side, pixels, >=0
 )->Tensor:   # uint8, (N,C,H+2*pad,W+2*pad)
-    "The images with a black border, made once and kept"
+    "The images with a black border, kept until they are written to or replaced"
     if pad==0: return self.x
-    if pad not in self._pad: self._pad = {pad: F.pad(self.x, (pad,)*4)}
-    return self._pad[pad]
+    x,made,_ = self._pad or (None,)*3
+    if x is not self.x or made!=(pad, x._version): self._pad = self.x,(pad, self.x._version),F.pad(self.x, (pad,)*4)
+    return self._pad[2]
 
 # %% ../../nbs/19_data.tensor.ipynb #7613a38e
 @patch
-def __getstate__(self:TensorData): return {**self.__dict__, '_pad':{}}
+def __getstate__(self:TensorData): return {**self.__dict__, '_pad':()}
 
 @patch
 def from_items(self:TensorData,
@@ -197,7 +197,8 @@ def new(self:SharedDL,
     **kwargs,     # what to change: `bs`, shuffle, `drop_last`, `seed`, ...
 )->SharedDL:      # its generator starts at `seed` again
     "A loader like this one, with some arguments changed"
-    return TfmdDL.new(self, dataset, cls, **merge({k:getattr(self, k) for k in ('seed','rank','world',*self._own)}, kwargs))
+    own = 'seed','rank','world',*self._own,*(['n'] if dataset is None else [])
+    return TfmdDL.new(self, dataset, cls, **merge({k:getattr(self, k) for k in own}, kwargs))
 
 # %% ../../nbs/19_data.tensor.ipynb #44ba125d
 class _Generator(torch.Generator):
@@ -327,7 +328,9 @@ def _check_some(dl):
 @patch
 def one_batch(self:SharedDL)->tuple: # as `view_batch`
     "A batch to look at, which leaves the training generator alone"
-    with _replaced(self, 'gen', self.look): return first(self)
+    one = copy.copy(self)           # what it notes of its batches is its own
+    one.gen = self.look
+    return first(one)
 
 # %% ../../nbs/19_data.tensor.ipynb #185efb92
 @patch
@@ -399,6 +402,8 @@ def _labelled(items, vocab):
     return x,None if y is None else _labels(y, vocab)
 
 # %% ../../nbs/19_data.tensor.ipynb #276cd257
+_all_of_it = dict(shuffle=False, drop_last=False, rank=0, world=1)   # new images belong to the process that asks
+
 @patch
 def test_dl(self:TensorDataLoaders,
     test_items,         # what as_images takes, or a TensorData; with labels: (images, labels), or paths
@@ -411,7 +416,7 @@ def test_dl(self:TensorDataLoaders,
     items,y = _labelled(test_items, ds.vocab) if with_labels else (test_items,None)
     x = ds.from_items(items)
     if y is not None and len(x)!=len(y): raise InputError(f"{len(x)} images but {len(y)} labels")
-    return self.valid.new(ds.new(x, y), **merge(dict(shuffle=False, drop_last=False), kwargs))
+    return self.valid.new(ds.new(x, y), **merge(_all_of_it, kwargs))
 
 # %% ../../nbs/19_data.tensor.ipynb #bd942b59
 @patch

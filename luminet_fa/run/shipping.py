@@ -43,7 +43,7 @@ def _with_boxes(job, dls):
     "Loaders whose `valid` a shipped detector is measured on, and what is there, in words"
     of,ds = Path(job.path).resolve().name,dls.valid.dataset
     if not has_instances(job.path, 'test'): return dls,f'{len(ds)} validation pictures of {of}'
-    test = CocoData(*_instances(job.path, 'test'), dls.train.dataset.ids[1:])
+    test = CocoData(*_instances(job.path, 'test'), dls.train.dataset)
     return type(dls)(dls.train, dls.valid.new(test), device=dls.device),f'{len(test)} test pictures of {of}'
 
 # %% ../../nbs/34a_run.shipping.ipynb #f722c864
