@@ -8,7 +8,6 @@ __all__ = ['fingerprint', 'ViewCache']
 # %% ../nbs/24_cache.ipynb #89daf92a
 import hashlib, math, os, shutil, sys, warnings, weakref
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import FunctionType
 import torch
 from torch import nn, Tensor

@@ -249,6 +249,11 @@ class _Pictures:
     def hw(self):
         "Heights and widths, int64, (N,2)"
         return torch.tensor([(o['height'],o['width']) for o in self.data.images], dtype=torch.long).reshape(-1,2)
+    @property
+    def source(self):
+        "Names and bytes of the files: text that is another one where the pictures are"
+        files = [self.data.folder/o['file_name'] for o in self.data.images]
+        return ' '.join(f'{o.name} {o.stat().st_size}' for o in files)
     def __len__(self): return len(self.data)
     def __getitem__(self, i): return self.data.read(i)
 

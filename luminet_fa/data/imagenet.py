@@ -78,6 +78,10 @@ class Images:
         hw = src.hw if hasattr(src, 'hw') else torch.tensor([o.shape[:2] for o in src], dtype=torch.long).reshape(-1,2)
         self.hw = hw[self.idxs]
     shape = property(lambda self: (len(self),3,None,None), doc="As of a tensor; height and width differ")
+    @property
+    def source(self):
+        "Text that is another one where the pictures are, as far as their source says so"
+        return f"{getattr(self.src, 'hashes', '')} {self.idxs.tolist()}"
     def __len__(self): return len(self.idxs)
     def __getitem__(self, i):
         if isinstance(i, (int,np.integer)): return torch.from_numpy(self.src[int(self.idxs[i])]).permute(2,0,1)

@@ -22,7 +22,7 @@ from ..losses import distill_methods
 from ..roi import _choices
 from .checkpoint import OutOfTime
 from .experiment import run_recipe
-from .options import as_words, check_device
+from .options import as_words, check_device, check_list
 from .pretrain import read_card, teacher_recipe, train_teacher, verify_teacher
 from .recipes import get_recipe, recipes
 from .report import _measure
@@ -79,7 +79,9 @@ def _setting(w):
 
 def _settings(o):
     "Settings by name, from 'lr=0.1 alpha=33'"
-    return dict(_read(o, _setting, "settings must be name=number such as lr=0.1 alpha=33"))
+    found = _read(o, _setting, "settings must be name=number such as lr=0.1 alpha=33")
+    check_list([k for k,_ in found], 'settings') if found else None
+    return dict(found)
 
 # %% ../../nbs/37_run.cli.ipynb #bea75999
 out_of_time = 75    # exit status, EX_TEMPFAIL of sysexits.h: not a fault, try again
@@ -132,7 +134,8 @@ def _show_result(res, recipe, json=False):
     print(f'figure: {res.file}\nrows: {res.file.parent/"results.csv"}')
     said = ', '.join(f'{k} {v}' for k,v in _published(recipe).items())
     which = f'{recipe.epochs} epochs','step decay',data_sets[recipe.data].task.reported
-    if said: print(f"published: {said} ({', '.join(filter(None, which))})")
+    ran = res.rows.assign(student=res.rows.student.replace('', recipe.student))[['teacher','student']].drop_duplicates().values.tolist()
+    if said and ran==[[recipe.teacher,recipe.student]]: print(f"published: {said} ({', '.join(filter(None, which))})")
     if json: print(_as_json(res))
     if res.problems: sys.exit('\n'.join(['not all went well:', *res.problems]))
 
@@ -152,18 +155,27 @@ def _parser(f, examples=''):
     return p
 
 # %% ../../nbs/37_run.cli.ipynb #91654e2e
-def _read_config(file, names):
-    "Options that stand in a TOML file"
+def _typed(file, k, v, flag):
+    "The value `v` of an option in a TOML file, as the command line would have it"
+    if isinstance(v, dict): return as_words(v) if all(type(o) in (int,float,str) for o in v.values()) else _mistyped(file, k, 'numbers by name')
+    if flag: return v if isinstance(v, bool) else _mistyped(file, k, 'true or false')
+    if isinstance(v, bool): _mistyped(file, k, 'a number or a text')
+    return v if isinstance(v, list) else str(v)
+
+def _mistyped(file, k, want): raise InputError(f"{file}: {k} must be {want}")
+
+def _read_config(file, flags):
+    "Options that stand in a TOML file; `flags` says of each that there is whether it is one without a value"
     try: d = tomllib.loads(Path(file).read_text(encoding='utf-8'))
     except FileNotFoundError: raise InputError(f"there is no {file}") from None
     except (OSError, ValueError) as e: raise InputError(f"{file} cannot be read as TOML: {e}") from None
-    for k in d: pick(sorted(names), k, f'option in {file}:')
-    return {k:as_words(v) if isinstance(v, dict) else v for k,v in d.items()}
+    for k in d: pick(sorted(flags), k, f'option in {file}:')
+    return {k:_typed(file, k, v, flags[k]) for k,v in d.items()}
 
 def _main(f, p, args=None):
     "Run `f` with the options that the parser `p` finds on the command line"
     file = p.parse_args(args).config
-    names = {a.dest for a in p._actions}-{'help','pdb','xtra','config'}
+    names = {a.dest:a.nargs==0 for a in p._actions if a.dest not in ('help','pdb','xtra','config')}
     with one_line_errors(file):
         if file: p.set_defaults(**_read_config(file, names))
     return f(**{k:v for k,v in vars(p.parse_args(args)).items() if k in names})

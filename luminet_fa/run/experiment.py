@@ -34,6 +34,7 @@ def _with_settings(r, methods, settings):
     if not settings: return r
     if 'lr' in settings and r.schedule=='paper':
         raise InputError("under the paper's schedule the learning rate is the published one: lr cannot be set")
+    if not 0<settings.get('lr', 1)<float('inf'): raise InputError(f"lr must be a positive number, got {settings['lr']}")
     for m,s in own.items():
         known = dict(lr=0)|s
         if bad := settings.keys()-known: raise InputError(f"{m} has no setting {', '.join(sorted(bad))}; it has {', '.join(known)}")
@@ -58,12 +59,15 @@ def _student(r, name, weights):
     return replace(r, student=name, net=_body(r, name, weights) if own else r.net)
 
 # %% ../../nbs/35_run.experiment.ipynb #4534ff21
+def _home(o): return str(Path(o).expanduser()) if isinstance(o, str) and o.startswith('~') else o
+
 def _teacher(r, teacher):
     "Recipe `r` with the network that `teacher` names, and what is left to load"
+    teacher = _home(teacher)
     if not isinstance(teacher, str) or Path(teacher).exists(): return r,teacher
     name,is_,file = teacher.partition('=')
     own = data_sets[r.data].folders
-    if is_: return replace(r, teacher=name, teacher_net=_body(r, name) if own else r.teacher_net),file
+    if is_: return replace(r, teacher=name, teacher_net=(_body(r, name) or dict(body=None)) if own else r.teacher_net),_home(file)
     if not own or Path(name).suffix in ('.pkl','.pth','.safetensors'): return r,teacher
     return replace(r, teacher=name, teacher_net=_body(r, name)),None
 
@@ -72,7 +76,8 @@ def _plan(recipe, methods, settings, teacher, student, start, fields, **options)
     "The Job of a recipe with other `fields`, and what its teacher is to be loaded from"
     r = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
     r = replace(r, **{k:v for k,v in fields.items() if v is not None})
-    r = _with_settings(_student(r, student, start), methods, settings)
+    if fields.get('opt') and r.schedule=='paper': raise InputError("the paper's schedule is for SGD: leave opt out")
+    r = _with_settings(_student(r, student, _home(start)), methods, settings)
     r,teacher = _teacher(r, teacher)
     check_seeds(r.seeds); check_device(options.get('device'))
     return Job(r, methods=[*methods], changed=settings, commit=source_commit(), **options),teacher
@@ -113,6 +118,8 @@ def run(self:Job,
     plan = [(m,s) for s in self.recipe.seeds for m in self.methods]
     for k,why in self.data.refused.items():
         if getattr(self, k): raise InputError(f"{self.recipe.name} has {why}: leave {k} out")
+    if self.path and self.data.embedded:
+        raise InputError(f"{self.recipe.name} brings its own images: leave path out, or name a recipe for yours, such as folder")
     if self.bodies and 'body' not in self.recipe.net:
         raise InputError(f"the networks of {self.recipe.name} start from no body: leave bodies out")
     if ship and ship!='none':
@@ -124,15 +131,24 @@ def run(self:Job,
     given = teacher is not None
     if given: self.use_teacher(teacher)
     else: from_first(lambda: self.check_files([('teacher',0)]))
+    for d in filter(None, (self.out, self.ledger)):
+        try: Path(d).mkdir(parents=True, exist_ok=True)
+        except OSError as e: raise InputError(f"{d} cannot be made a folder: {e.strerror}") from None
     with self.alone():
         res = [] if given else self.use_teacher()
         for o in res: self.record(o['row'])
         from_first(lambda: self.check_files(plan))      # the teacher is one of the students' settings
         summ = self._summary(res, *self._students(plan))
-        if not rank_distrib(): summ.shipped = self._ship(summ, ship)
+        if not rank_distrib(): summ.shipped = self._shipped(summ, ship)
         return summ
 
 # %% ../../nbs/35_run.experiment.ipynb #76c63802
+@patch
+def _shipped(self:Job, summ, method):
+    "What goes out; what hinders that is told beside the results, which stay"
+    try: return self._ship(summ, method)
+    except InputError as e: self._problem(f'no student goes out: {e}')
+
 @patch
 def _ship(self:Job, summ, method):
     "What goes out, if something does: of a folder of pictures always, unless `method` is 'none'"

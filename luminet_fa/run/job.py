@@ -18,7 +18,7 @@ from fastcore.meta import delegates
 from fastai.learner import Learner, noop
 from fastai.callback.progress import ProgressCallback
 from fastai.torch_core import rank_distrib, set_seed
-from ..core import InputError, lock, own_device, told_memory
+from ..core import InputError, full_path, lock, own_device, told_memory, write_atomic
 from ..cache import ViewCache, fingerprint
 from ..data.coco import has_instances
 from ..data.sets import data_sets
@@ -55,7 +55,7 @@ class Job(RunOptions):
         self.dtype,self._why = choose_dtype(self.dtype, self.device, self.data.bf16)
         self._deadline = Deadline(self.minutes)
         self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
-        self._body_id = lru_cache(lambda f: f if f=='published' else fingerprint(read_weights(f)))
+        self._body_id = lru_cache(lambda f: f if f in (None,'published') else fingerprint(read_weights(f)))
         self._divided = 0                                           # share of a folder that was set apart to validate on
         self._built = None                                          # store that was made of a folder
         self._hashes = {}                                           # (number of images, without labels?) -> hash of the data
@@ -107,25 +107,30 @@ def _store(self:Job):
     "Where the data of this job are: `path`, or the store that is made of the pictures there"
     if not self.data.stored or self.path is None or (Path(self.path)/'store.json').exists(): return self.path
     if self._built is None:
-        self._built = Path(self.out)/f'{Path(self.path).expanduser().resolve().name}-store'
-        from_first(lambda: self._build(self._built))
+        out = Path(self.out)/f'{Path(self.path).resolve().name}-store'
+        with self.alone(): self._divided = from_first(lambda: self._build(out)) or 0
+        self._built = out
     return self._built
 
 @patch
 def _build(self:Job, out):
     "Make the store `out` of the pictures in `path`, and print what is odd about them"
-    given = Path(self.path).expanduser()
-    if not given.is_dir() or has_valid(given): pct = None
-    else: pct = self._divided = self.holdout if 0<self.holdout<1 else .2
+    given,source = full_path(self.path),out/'source.txt'
+    pct = None if not given.is_dir() or has_valid(given) else self.holdout or .2
+    if pct and pct>=1: raise InputError(f"{given} has no folder to validate on: holdout is the share of each class that is kept for that, below 1")
+    was = source.read_text(encoding='utf-8') if source.exists() else str(given)
+    if was!=str(given) and Path(was).exists(): raise InputError(f"{out} was made of {was}: name another out for {given}")
     st = build_store(given, out, size=max(256, round(self.recipe.size*8/7)), valid_pct=pct, progress=self.bars and bool(self.verbose))
     self._say(f'{st.report}\n{st}' + (f'\n{pct:.0%} of each class are kept to validate on: {given} has no folder for that' if pct else ''))
+    write_atomic(source, str(given).encode())
+    return pct
 
 # %% ../../nbs/33_run.job.ipynb #8aa882af
 def _hash_each(dls):
-    "Short hash of the images and labels of each loader; of pictures in a store their sizes, and three of them"
+    "Short hash of the images and labels of each loader; of pictures in files what is said of these, and three of them"
     def images(x):
         if isinstance(x, torch.Tensor): return dict(x=x)
-        return dict(hw=x.hw, **{f'{i}':x[i] for i in (0, len(x)//2, len(x)-1)})
+        return dict(hw=x.hw, source=x.source, **{f'{i}':x[i] for i in (0, len(x)//2, len(x)-1)})
     return [fingerprint(dict(images(o.dataset.x), y=o.dataset.y)) for o in dls.loaders]
 
 # %% ../../nbs/33_run.job.ipynb #64bc3c6d
@@ -199,7 +204,7 @@ def net(self:Job,
 )->dict:             # arguments of the network beside its name and its classes
     "What makes a network; its body's weights are of the folder `bodies` where one was named"
     net = dict(base.net)
-    if self.bodies and 'body' in net: net['body'] = str(Path(self.bodies)/f'{body_name(base.student)}.safetensors')
+    if self.bodies and net.get('body')=='published': net['body'] = str(Path(self.bodies)/f'{body_name(base.student)}.safetensors')
     if base.size and self.data.task.metric=='AP': net |= dict(size=base.size, max_size=round(base.size*5/3))
     return net if start else {k:v for k,v in net.items() if k!='body'}
 
@@ -214,7 +219,7 @@ def settings(self:Job,
     base,own = self._base(method),{} if method=='teacher' else r.method(method)
     odd = dict(cache=1) if self.cache and taught else {}
     if r.optimiser!='sgd': odd['opt'] = r.optimiser
-    if self.sync and method=='luminet': odd['sync'] = 1
+    if self.sync and method=='luminet' and processes()[1]>1: odd['sync'] = 1
     if r.size: odd.update(size=r.size, start_size=r.start_size)
     if r.schedule=='paper': odd['milestones'] = [*r.milestones]
     if r.schedule=='paper' and r.rise: odd['rise'] = r.rise
@@ -334,7 +339,8 @@ def fit(self:Job,
     same_everywhere(self.settings(method, seed))
     with self.alone():
         done,ckpt,kept = from_first(lambda: self._found(method, seed))
-        return kept if kept and 'row' in kept else self._train(method, seed, done, ckpt, kept)
+        if kept and 'row' in kept: return kept if method=='teacher' else dict(kept, row=kept['row']|self._of_teacher())
+        return self._train(method, seed, done, ckpt, kept)
 
 # %% ../../nbs/33_run.job.ipynb #a0856230
 @patch
@@ -366,10 +372,16 @@ def _keep(self:Job, done, ckpt, data):
 # %% ../../nbs/33_run.job.ipynb #14fdc62f
 _columns = ('date recipe method teacher student seed epochs schedule bs lr wd settings images top1 best_top1 best_epoch valid_loss '
             'teacher_top1 ece holdout seconds img_s dtype hardware processes torch fastai python luminet_fa '
-            'commit command resumed top5 tested AP50 AP75 body data').split()
+            'commit command resumed top5 tested AP50 AP75 body data size labels teacher_id').split()
 _not_told = {'arch','data','size','start_size','milestones','rise','augment','net', *_columns}    # not in the column `settings`
 
 # %% ../../nbs/33_run.job.ipynb #d13ef172
+@patch
+def _of_teacher(self:Job):
+    "What the rows of students say of the teacher, also of one that did not teach: that they belong to one comparison"
+    t = self.teacher
+    return dict(teacher=self.recipe.teacher, teacher_top1=t and round(t.top1, 2), teacher_id=t and t.id)
+
 @patch
 def row(self:Job,
     s:dict,        # settings of the run
@@ -380,13 +392,15 @@ def row(self:Job,
     task,last,dl = self.data.task,cb.history[-1],learn.dls.train
     accs = [100*e[task.metric] for e in cb.history]
     best,seen = max(accs),(len(dl)*dl.bs if dl.drop_last else dl.n)*s['epochs']
-    student,top1 = ('',accs[-1]) if s['method']=='teacher' else (self.recipe.student,self.teacher and self.teacher.top1)
-    told = {k:v for k,v in s.items() if k not in _not_told or k=='size' and self.data.folders}
-    row = s | dict(date=utc_now(), teacher=self.recipe.teacher, student=student, images=getattr(dl.dataset, 'total', len(dl.dataset)),
+    alone,r = s['method']=='teacher',self.recipe
+    teacher = dict(teacher=r.teacher, student='', teacher_top1=round(accs[-1], 2)) if alone else dict(self._of_teacher(), student=r.student)
+    told = {k:v for k,v in s.items() if k not in _not_told}
+    row = s | teacher | dict(date=utc_now(), images=getattr(dl.dataset, 'total', len(dl.dataset)),
         tested=len(learn.dls.valid.dataset), settings=' '.join(as_words(told)),
         data=self._tested if self.data.needs else None,
         top1=round(accs[-1], 2), best_top1=round(best, 2), best_epoch=1+accs.index(best), valid_loss=round(last['valid_loss'], 4),
-        teacher_top1=top1 and round(top1, 2), seconds=round(cb.total_s, 1), img_s=round(seen/cb.train_s),
+        size=f'{r.start_size}-{r.size}' if r.start_size and r.schedule=='onecycle' else r.size or None,
+        labels=r.labels if r.labels<1 else None, seconds=round(cb.total_s, 1), img_s=round(seen/cb.train_s),
         hardware=hardware(learn.dls.device), processes=processes()[1], torch=torch.__version__, fastai=fastai.__version__,
         python=platform.python_version(), luminet_fa=luminet_fa.__version__,
         commit=self.commit, command=command(self), resumed=' '.join(map(str, cb.resumed)))
@@ -434,7 +448,12 @@ def _named(self:Job, name):
 def check_student(self:Job):
     "Make the student once: what is wrong with its name or with the file that it starts from is told before a teacher is trained"
     c = self.dls(0, self.methods[0]).c                                      # the loaders that the teacher is measured with
-    self.data.task.model(self.recipe.student, c, **self.net(self.recipe))
+    net = self.data.task.model(self.recipe.student, c, **self.net(self.recipe))
+    was = self.teacher,self.cache
+    self.teacher,self.cache = RunTeacher(Teacher(net), '', 0.),None
+    try:
+        for m in self.methods: self.method_cbs(m, self.dls(0, m))           # and so are settings that a loss refuses
+    finally: self.teacher,self.cache = was
 
 @patch
 def as_start(self:Job,

@@ -84,11 +84,16 @@ def _csv(cols, rows):
     return buf.getvalue().encode(errors='backslashreplace')
 
 # %% ../../nbs/29_run.ledger.ipynb #b309a2a1
+def _same(a, b):
+    "Do two cells say the same, as a program or a spreadsheet writes it?"
+    try: return a==b or float(a)==float(b)
+    except ValueError: return False
+
 def _with_row(file, row):
     "The table in `file` with `row` as bytes; None where it holds it already"
     r = csv.DictReader(io.StringIO(table_text(file, missing=True), newline=''))
     old = [{k:str(v) for k,v in as_now(o).items()} for o in r]
-    if any(row.items()<=o.items() for o in old): return None
+    if any(all(_same(v, o[k]) for k,v in row.items() if k in o) for o in old): return None
     return _csv(as_now(dict.fromkeys(r.fieldnames or []))|row, [*old, row])
 
 # %% ../../nbs/29_run.ledger.ipynb #85ef6f0d

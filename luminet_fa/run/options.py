@@ -6,6 +6,7 @@
 __all__ = ['RunOptions', 'check_device', 'choose_dtype', 'check_list', 'check_seeds', 'as_words', 'command']
 
 # %% ../../nbs/32_run.options.ipynb #128b5be9
+from dataclasses import fields
 from inspect import signature
 from pathlib import Path
 from shlex import quote
@@ -18,6 +19,8 @@ from .recipes import recipes
 from ..speed import bf16_pays
 
 # %% ../../nbs/32_run.options.ipynb #4c14fb7f
+_places = 'path','bodies','out','ledger','cache'
+
 class RunOptions:
     "Where a run reads and writes, and how it computes"
     def __init__(self,
@@ -42,6 +45,10 @@ class RunOptions:
         cbs:list=(),        # callbacks for every learner, such as a logger; they do not count as settings
     ):
         store_attr()
+        for k in _places:
+            if str(getattr(self, k)).startswith('~'): setattr(self, k, str(Path(getattr(self, k)).expanduser()))
+        if not (0<holdout<1 or 0<=holdout<float('inf') and holdout==int(holdout)):
+            raise InputError(f"holdout is a whole number of images of each class, or a share below 1, got {holdout}")
         if not 0<holdout<1: self.holdout = int(holdout)
         if log: pick(('tensorboard','wandb'), log, 'log')
 
@@ -93,8 +100,13 @@ _silent = 'out','ledger','fresh','minutes','device','verbose','bars','channels_l
 def as_words(
     d:dict, # settings
 )->list:    # of texts such as 'lr=0.1'
-    "Settings as the programs take them"
-    return [f'{k}={v if isinstance(v, str) else format(v, "g")}' for k,v in d.items()]
+    "Settings as the programs take them, to a millionth; a warm-up of 1.0 is the whole fit, one of 1 an epoch"
+    def word(k, v):
+        if isinstance(v, str): return v
+        if k=='warmup' and isinstance(v, float) and v==int(v)!=0: return repr(v)
+        short = format(v, 'g')
+        return short if abs(float(short)-v)<=1e-6*abs(v) else repr(float(v))
+    return [f'{k}={word(k, v)}' for k,v in d.items()]
 
 # %% ../../nbs/32_run.options.ipynb #bb8c53c7
 def _is_file(net, usual): return net.get('body') not in (None,'published',usual.get('body'))
@@ -106,13 +118,24 @@ def _teacher_word(job, usual):
     return '='.join(filter(None, [r.teacher if r.teacher!=usual.teacher else '', file]))
 
 # %% ../../nbs/32_run.options.ipynb #56d83253
+_by_options = {'name','epochs','pretrain','schedule','opt','seeds','teacher','student','net','teacher_net','size','bs','labels','methods'}
+
+def _unsaid(job):
+    "What of a Recipe no option can say, as a comment behind the command"
+    r,usual = job.recipe,recipes.get(job.recipe.name)
+    if usual is None: return "  # by a Recipe of one's own"
+    odd = [f.name for f in fields(r) if f.name not in _by_options and getattr(r, f.name)!=getattr(usual, f.name)]
+    def told(d): return {k:v for k,v in d.items() if k not in job.changed and k!='alpha'}
+    odd += [m for m in job.methods if m!='teacher' and told(r.methods[m])!=told(usual.methods.get(m, {'':0}))]
+    return f"  # by a Recipe with other {', '.join(odd)}" if odd else ''
+
 def command(
     job, # with a recipe, methods, changed settings, a teacher, options and a dtype
 )->str:  # without local folders; of a folder of one's own its name, by which its rows are told from another's
     "What to type for the same rows"
     r,usual,n = job.recipe,recipes.get(job.recipe.name, job.recipe),processes()[1]
     def other(*ks): return {k:getattr(r, k)!=getattr(usual, k) and getattr(r, k) for k in ks}
-    said = dict(methods=job.methods, seeds=r.seeds, epochs=r.epochs, pretrain=r.pretrain,
+    said = dict(methods=job.methods, seeds=r.seeds, epochs=r.epochs, pretrain=not (job.teacher and job.teacher.given) and r.pretrain,
                 **other('schedule','opt'),
                 settings=as_words(job.changed), teacher=_teacher_word(job, usual),
                 start=_is_file(r.net, usual.net) and not job.bodies and 'FILE',
@@ -123,4 +146,4 @@ def command(
     for k,v in said.items():
         if k in paths and v and v!='memory': v = paths[k]
         if v: words += [f'--{k}', *L(None if v is True else v)]
-    return ' '.join(map(str, words)).replace('--dtype tf32', '--dtype float32')
+    return ' '.join(map(str, words)).replace('--dtype tf32', '--dtype float32') + _unsaid(job)

@@ -11,7 +11,7 @@ import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from ..core import InputError, pick
 from ..data.sets import data_sets
-from ..data.tensor import rank_in_class
+from ..data.tensor import _check_some, rank_in_class
 from ..losses import distill_methods
 from ..models.all import stats_of
 from .schedules import optimisers, paper_milestones, schedules, warmup_epochs
@@ -299,10 +299,12 @@ def make_dls(
     where = {k:v for k,v in dict(path=None if data.embedded else path, size=recipe.size, augment=recipe.augment).items() if v}
     if data.stored: where['stats'] = stats_of(recipe.student)
     dls = data.loaders(bs=recipe.bs, device=device, seed=seed, holdout=holdout, drop_last=recipe.drop_last, **where)
-    if recipe.labels<1: dls = _with_train(dls, _few_labels(dls.train.dataset, recipe.labels, unlabelled))
-    if not images: return dls
-    ds = dls.train.dataset
-    if not recipe.bs<=images<=len(ds):
-        raise InputError(f"images must be from {recipe.bs} (one batch) to {len(ds)} (all images), got {images}")
-    some = torch.randperm(len(ds), generator=torch.Generator().manual_seed(0))[:images].to(ds.x.device)
-    return _with_train(dls, ds[some])
+    if images:
+        ds = dls.train.dataset
+        if not recipe.bs<=images<=len(ds):
+            raise InputError(f"images must be from {recipe.bs} (one batch) to {len(ds)} (all images), got {images}")
+        some = torch.randperm(len(ds), generator=torch.Generator().manual_seed(0))[:images].to(ds.x.device)
+        dls = _with_train(dls, ds[some])
+    if recipe.labels<1: dls = _with_train(dls, _few_labels(dls.train.dataset, recipe.labels, unlabelled))    # of those images
+    _check_some(dls.train)
+    return dls

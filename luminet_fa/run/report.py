@@ -77,9 +77,14 @@ def contrasts(
 
 # %% ../../nbs/34_run.report.ipynb #b61e573b
 _protocol = ['recipe','teacher','student','schedule','opt','epochs','bs','wd','images','dtype','holdout','processes','teacher_top1',
-             'body','data']
+             'body','data','size','labels','teacher_id']
 _keys = [*_protocol,'method','lr','settings']
 _unsaid = dict(settings='', date='', processes=1, holdout=0.)  # the earliest rows ran in one process, rows made by hand on the test set
+
+def _number(v):
+    "A number as the programs write it, whatever has read it; words as they are"
+    try: return format(float(v), 'g')
+    except ValueError: return v
 
 def newest(
     rows,        # dicts or a DataFrame, with the column 'date' where rows may have been repeated
@@ -88,10 +93,12 @@ def newest(
     rows = rows_now(rows)
     rows = rows.reindex(columns=rows.columns.union([*_keys,'seed','date'], sort=False))
     for c,v in _unsaid.items(): rows[c] = rows[c].astype(object).fillna(v).astype(type(v))
-    opt = rows.settings.str.extract(r'\bopt=(\w+)')[0].fillna('sgd')    # all methods share it, although it stands among the settings
-    rows['opt'] = rows.opt.astype(object).fillna(opt)
-    rows['settings'] = rows.settings.str.replace(r' ?\bopt=\w+', '', regex=True).str.strip()
+    for c,usual in dict(opt='sgd', size='', labels='').items():             # all methods share them, although they stood among the settings
+        found = rows.settings.str.extract(rf'\b(?<!_){c}=(\S+)')[0]
+        rows[c] = rows[c].astype(object).fillna(found).fillna(usual).map(_number)
+        rows['settings'] = rows.settings.str.replace(rf' ?\b(?<!_){c}=\S+', '', regex=True).str.strip()
     when = pd.to_datetime(rows.date, utc=True, format='ISO8601', errors='coerce')    # without a zone, as once written: UTC
+    for o in rows.date[when.isna() & (rows.date!='')]: raise InputError(f"a row has the date {o!r}, and which one is the newest cannot be told: 2026-01-31 is wanted")
     rows = rows.loc[when.sort_values(kind='stable', na_position='first').index]
     same = [*_keys,'seed']
     rows['times'] = rows.groupby(same, dropna=False).seed.transform('size')
@@ -153,6 +160,10 @@ _figures = dict(n=('seed','size'), top1=('top1','mean'), sd=('top1','std'), best
                 seconds=('seconds','mean'), times=('times','sum'))
 
 # %% ../../nbs/34_run.report.ipynb #dd0e7bf0
+def _lost(rows):
+    "Which runs have no result, because their loss is no number"
+    return ~np.isfinite(rows.get('valid_loss', pd.Series(0., rows.index)).astype(float))
+
 class Summary:
     "Rows of one recipe with their table, their verdict and their figure"
     def __init__(self,
@@ -161,7 +172,7 @@ class Summary:
         stopped=(),    # (method, seed) of runs whose loss became NaN; rows without a finite `valid_loss` are such, too
     ):
         rows = newest(rows)
-        lost = ~np.isfinite(rows.get('valid_loss', pd.Series(0., rows.index)).astype(float))
+        lost = _lost(rows)
         self.rows,self.histories = rows[~lost],histories or {}
         self.stopped = [*stopped, *zip(rows.method[lost], rows.seed[lost])]
         self.df = self.rows.groupby('method', sort=False).agg(**_figures)
@@ -247,18 +258,31 @@ def _verdict(self:Summary):
     if n: out += f' One result on {n:,} images has a sampling error of ±{_sampling(s, n):.1f} points (95 %).'
     return out
 
+# %% ../../nbs/34_run.report.ipynb #4cd96edc
+_numbers = ['seed','epochs','bs','lr','wd','images','holdout','top1','best_top1','best_epoch','seconds','teacher_top1']
+
+def _checked(rows, file):
+    "`rows` with numbers where numbers belong, or an error that names the cell"
+    for c in filter(rows.columns.__contains__, _numbers):
+        num = pd.to_numeric(rows[c], errors='coerce')
+        bad = rows[c][num.isna()]
+        if c=='teacher_top1': bad = bad.dropna()
+        for i,v in bad.items(): raise InputError(f"{file}, row {i+1}: {c} must be a number, got {v}")
+        rows[c] = num
+    return rows
+
 # %% ../../nbs/34_run.report.ipynb #77558972
 _text = ['recipe','schedule','dtype','method','settings','date','hardware','commit','command']
 
 def _read(file):
-    return pd.read_csv(io.StringIO(table_text(file).strip() or 'recipe'), dtype=dict.fromkeys([*_text,'body'], str), index_col=False)
+    return pd.read_csv(io.StringIO(table_text(file).strip() or 'recipe'), dtype=dict.fromkeys([*_text,'body','data','size','labels','teacher_id'], str), index_col=False)
 
 def summarise(
     rows,          # rows of one recipe: dicts, a DataFrame, or the path of a CSV
     histories=None,# as for Summary
 )->Summary:        # prints as a table and a verdict
     "Mean, spread and verdict over the seeds in `rows`"
-    rows = _read(rows) if isinstance(rows, (str,Path)) else pd.DataFrame(rows)
+    rows = _checked(_read(rows), rows) if isinstance(rows, (str,Path)) else pd.DataFrame(rows)
     if not len(rows): raise InputError("no rows to summarise: nothing has run")
     s = Summary(rows, histories)
     if not (why := _unlike(s.rows)): return s
@@ -327,9 +351,6 @@ def plot(self:Summary,
         write_atomic(file, buf.getvalue())
     return fig
 
-# %% ../../nbs/34_run.report.ipynb #4cd96edc
-_numbers = ['seed','epochs','bs','lr','wd','images','holdout','top1','best_top1','best_epoch','seconds','teacher_top1']
-
 # %% ../../nbs/34_run.report.ipynb #d60da7a3
 def read_ledger(
     file, # CSV with the columns that luminet_distill writes
@@ -340,13 +361,7 @@ def read_ledger(
         raise PathError(f"{file} does not exist: tables of results are in the source tree, not in the installed package") from None
     if not len(rows): raise InputError(f"{file} has no rows: nothing has run")
     if lack := [c for c in _text+_numbers if c not in rows]: raise InputError(f"{file} lacks the columns {', '.join(lack)}")
-    for c in _numbers:
-        num = pd.to_numeric(rows[c], errors='coerce')
-        bad = rows[c][num.isna()]
-        if c=='teacher_top1': bad = bad.dropna()
-        for i,v in bad.items(): raise InputError(f"{file}, row {i+1}: {c} must be a number, got {v}")
-        rows[c] = num
-    return rows.fillna(dict.fromkeys(_text, ''))
+    return _checked(rows, file).fillna(dict.fromkeys(_text, ''))
 
 # %% ../../nbs/34_run.report.ipynb #90981b75
 def _comparisons(rows): return rows.groupby(_protocol, sort=False, dropna=False)
@@ -359,6 +374,9 @@ def _run(r):
     if r['opt']!='sgd': out += ', {opt}'
     if r['processes']>1: out += ', {processes:g} processes'
     if not np.isnan(r['teacher_top1']): out += ', teacher {teacher_top1:.2f} {unit}'
+    if isinstance(r['teacher_id'], str): out += ' ({teacher_id})'
+    if r['size']: out += ', {size} pixels'
+    if r['labels']: out += ', labels={labels}'
     if isinstance(r['body'], str): out += ', bodies from {body}'
     if r['holdout']: out += ', measured on {holdout:g} a class of train' if r['holdout']>=1 else ', measured on {holdout:.0%} of train'
     return out.format_map(r)
@@ -369,6 +387,7 @@ _extra = dict(top5='top-5, %', AP50='AP50', AP75='AP75')    # columns that some 
 def _runs(rows, test=True):
     "Rows measured on the test set, or those that were not, comparison by comparison; of repeated runs the newest"
     rows = newest(rows)
+    rows = rows[~_lost(rows)]
     rows = rows.assign(unit=_unit(rows), **{c:rows.get(c, np.nan) for c in _extra})[(rows.holdout==0)==test]
     place = rows.method.map(_ordered({*rows.method}).index)
     order = np.lexsort((place, _comparisons(rows).ngroup(), pd.factorize(rows.recipe)[0]))
@@ -390,7 +409,11 @@ def _differs(r, recipe):
     recipe = replace(recipe.of_teacher() if r.method=='teacher' else recipe, schedule='paper')
     images = data_sets[recipe.data].images
     want = dict(schedule='paper', opt='sgd', bs=recipe.bs, images=images, dtype='float32', lr=recipe.lr, wd=recipe.wd)
+    nets = dict(teacher=recipe.teacher, student='' if r.method=='teacher' else recipe.student)
+    want |= {k:v for k,v in nets.items() if isinstance(getattr(r, k), str) and (r.method,k)!=('alone','teacher')}
     out = [f'{k} {getattr(r, k)}, not {v}' for k,v in want.items() if getattr(r, k)!=v]
+    if isinstance(r.body, str) and r.body!=recipe.net.get('body'): out.append(f'bodies from {r.body}')
+    if r.size and r.size!=str(recipe.size): out.append(f'{r.size} pixels, not {recipe.size}')
     if r.epochs!=recipe.epochs: out.insert(0, f'{r.epochs} of {recipe.epochs} epochs')
     own = recipe.method(r.method) if r.method in recipe.methods else {}
     said = {*r.settings.split()}
