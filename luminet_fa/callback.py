@@ -337,7 +337,7 @@ def _check_term(self:DistillCallback, kd, z_s):
     with autocast_off(z_s): g_t, = torch.autograd.grad(self._term(at), at)
     g_s, = torch.autograd.grad(kd, z_s, retain_graph=True)
     least = 1e-6*(1+kd.detach().abs())/at.detach().std()                    # rounding, where both agree already
-    if not g_t.norm()<=.5*g_s.norm() and g_t.norm()>least and not torch.allclose(z_s, at, rtol=.1, atol=.1*at.std().item()):
+    if not g_t.norm()<=.5*g_s.norm() and not g_t.norm()<=least and not torch.allclose(z_s, at, rtol=.1, atol=.1*at.std().item()):
         raise InputError(f"{getattr(self.kd_func, '__name__', type(self.kd_func).__name__)} is not smallest where "
                          "student and teacher agree: it must take raw logits "
                          "of both; nn.KLDivLoss wants log-probabilities, KDLoss is what it is meant for")
