@@ -43,6 +43,7 @@ def _has_name(f):
     for k in f.__qualname__.split('.'): o = getattr(o, k, None)
     return o is f
 
+# %% ../nbs/24_cache.ipynb #a74a49a4
 def _feed(h, o, seen, name):
     "Hash `o` part by part; `seen` numbers the lists and objects that were met before, `name` says where we are"
     def put(text): h.update(f'{text};'.encode())

@@ -110,7 +110,8 @@ def ramp(self:DistillCallback)->float: # in [0,1]
 def _mean(self:DistillCallback, k):
     "Mean of `ce` or `kd` over the epoch so far, or None"
     tot,n = self._sums.get(k, (None,0))
-    if n==0 or (getattr(self.learn, 'recorder', None) and self.recorder.train_metrics and not self.training): return None   # its column `valid_kd_loss` would hold a training value
+    shown = getattr(getattr(self.learn, 'recorder', None), 'train_metrics', False)
+    if n==0 or shown and not self.training: return None   # its column `valid_kd_loss` would hold a training value
     return tot.item()/n
 
 @patch
@@ -158,6 +159,7 @@ def _memory(o):
     except Exception: at = 0                        # a wrapper around other tensors
     return (o.device, at) if at else id(o)
 
+# %% ../nbs/03_callback.ipynb #981596d5
 @patch
 def _check_weights(self:DistillCallback):
     "Are the student's weights its own, and does the optimizer hold them?"

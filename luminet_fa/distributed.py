@@ -36,11 +36,13 @@ def _packed(res, error):
     torch.load(io.BytesIO(buf.getvalue()), map_location='cpu', weights_only=False)
     return buf.getvalue()
 
+# %% ../nbs/26_distributed.ipynb #abaaf054
 def _packed_error(e):
     "An error as bytes; what it says, where it cannot be sent itself"
     try: return _packed(None, e)
     except Exception: return _packed(None, RuntimeError(f'{type(e).__name__}: {e}'))
 
+# %% ../nbs/26_distributed.ipynb #a6a181f8
 def from_first(
     f, # function of nothing, called in the first process alone; its result must be picklable
 ):     # what it returned, in every process

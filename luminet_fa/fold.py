@@ -82,9 +82,9 @@ def fold_batchnorm(
     if n==0: return model
     was = [(m, dict(vars(m))) for m in model.modules()]
     try:
-        with _naming('traced or folded'): new = fuse(model, inplace=True).eval()   # inplace is about the copy of the weights, not about `model`
+        with _naming('traced or folded'): new = fuse(model, inplace=True).eval()           # which copies no weights; `model` stays
     finally:
-        for m,o in was: m.__dict__.clear(); m.__dict__.update(o)                   # what the network notes of its inputs is no tensor while it is traced
+        for m,o in was: vars(m).clear(); vars(m).update(o)         # what it notes of its inputs is no tensor while it is traced
     if _norms(new)==n: return model
     _check_exactly(new, model, xb, rtol, 'folding')
     return new

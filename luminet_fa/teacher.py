@@ -274,6 +274,7 @@ def check_data(self:Teacher,
                       "pass teacher_tfm=InputMap(student_stats, teacher_stats)")
     _check_codes(input_codes(dls), self.codes)
 
+# %% ../nbs/02_teacher.ipynb #e7fe6bea
 def _check_codes(ours, theirs):
     "Do both sides turn words, categories and measurements into the same numbers?"
     odd = [k for k in ours if k in theirs and ours[k]!=theirs[k]]

@@ -88,17 +88,20 @@ def has_instances(
     try: return bool(_instances(path, split))
     except PathError: return False
 
-_wanted = dict(images=(('id','file_name'),'id','file_name'), categories=(('id','name'),'id','name'),   # what is there once, and what has to be there
+_wanted = dict(images=(('id','file_name'),'id','file_name'), categories=(('id','name'),'id','name'), # what is there once, and must be there
                annotations=((),'image_id','category_id','bbox'))
 
+# %% ../../nbs/22a_data.coco.ipynb #120c4b35
 def _read(file):
     "Images, categories and annotations of a JSON file"
     try: d = json.loads(file.read_bytes())
     except (UnicodeDecodeError, json.JSONDecodeError) as e: raise InputError(f"{file} is no JSON: {e}") from None
     for k,(_,*need) in _wanted.items():
-        if not isinstance(d, dict) or not isinstance(d.get(k), list): raise InputError(f"{file} has no list of {k}, which COCO's format has")
+        if not isinstance(d, dict) or not isinstance(d.get(k), list):
+            raise InputError(f"{file} has no list of {k}, which COCO's format has")
         for o in d[k]:
-            if not isinstance(o, dict) or any(o.get(n) is None for n in need): raise InputError(f"{file} has {k} without {' or '.join(need)}: {o}")
+            if isinstance(o, dict) and all(o.get(n) is not None for n in need): continue
+            raise InputError(f"{file} has {k} without {' or '.join(need)}: {o}")
     if not d['images']: raise InputError(f"{file} lists no images")
     for k,(once,*_) in _wanted.items():
         for n in once:
@@ -152,6 +155,7 @@ def _check_size(size, o, folder):
     raise InputError(f"{folder/o['file_name']} has {size[0]}x{size[1]} pixels, and its annotations are for "
                      f"{o['width']}x{o['height']}: turned by EXIF, or resized?")
 
+# %% ../../nbs/22a_data.coco.ipynb #392d8d88
 def _check_files(folder, images, most=5000):
     "Refuse a list of images that are not there, or have other sizes; of many images `most` are opened"
     have = {o.name for o in folder.iterdir()} if folder.is_dir() else set()
@@ -165,8 +169,8 @@ def _check_files(folder, images, most=5000):
         if told: _check_size(size, o, folder)
         else: o['width'],o['height'] = size
         if orientation!=1: turned.append(o['file_name'])
-    if turned: warnings.warn(f"{len(turned)} photographs in {folder} are turned by their EXIF data, such as {turned[0]}; that is ignored here, as in "
-                             "torchvision: boxes that were drawn on the turned picture are in the wrong place")
+    if turned: warnings.warn(f"{len(turned)} photographs in {folder} are turned by their EXIF data, such as {turned[0]}; that is "
+                             "ignored here, as in torchvision: boxes that were drawn on the turned picture are in the wrong place")
 
 # %% ../../nbs/22a_data.coco.ipynb #d5b271d1
 def _boxes(d, images, labels, file):
@@ -187,6 +191,7 @@ def _boxes(d, images, labels, file):
         raise InputError(f"{file} has no box that is a pixel wide and high: COCO's format has pixels, not shares of the picture")
     return found
 
+# %% ../../nbs/22a_data.coco.ipynb #7f6134ae
 def _columns(rows):
     "Boxes (n,4), labels, areas and crowd marks (n,) of one image; n may be 0"
     b,l,a,c = zip(*rows) if rows else ((),)*4

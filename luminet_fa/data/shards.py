@@ -23,6 +23,7 @@ def find_shards(
     if any(o.is_dir() or o.suffix.lower() in image_suffixes for o in path.glob('[!.]*/[!.]*')): return []
     return [o for o in files_at(path) if Path(o).suffix.lower() in _readers and not Path(o).name.startswith('cache-')]
 
+# %% ../../nbs/18a_data.shards.ipynb #6b3263ae
 def files_at(
     path, # folder
 )->list:  # of str, names below `path`

@@ -30,7 +30,8 @@ class Report(dict):
     kinds = dict(val_only='classes in val that train lacks', test_only='classes in test that train lacks',
         loose='images in no class folder, though each belongs in that of its class',
         name='classes with line breaks, control characters or bytes that are not UTF-8 in their names, to be renamed',
-        unfollowed='links in the place of a class that lead nowhere, out of the folder (links follows these) or to a folder that is there already; its class would be missing',
+        unfollowed='links in the place of a class that lead nowhere, out of the folder (links follows these) or to a folder that is there '
+                   'already; its class would be missing',
         special='named pipes, sockets, devices and links that lead nowhere, left out',
         loop='links to folders that hold them or that another link led to before, not followed',
         outside='links that lead out of the folder, left out', extreme='images of too many pixels or too long a shape, left out',
@@ -230,11 +231,13 @@ def _layout(path, there, valid_pct):
         if same: part[s] = same[0]
     lacks = [s for s in ('train','val') if s not in part]
     if valid_pct is None and lacks or part and 'train' in lacks:
-        raise PathError(f"{path} has no folder {lacks[0]}/, and no shards of that name{', but ' + part[max(part)] + '/' if part else ''}: images are "
+        but = ', but ' + part[max(part)] + '/' if part else ''
+        raise PathError(f"{path} has no folder {lacks[0]}/, and no shards of that name{but}: images are "
                         "expected in train/<class>/ and val/<class>/ (or valid/, validation/), or in <class>/ with valid_pct")
     if valid_pct and not lacks: raise InputError(f"{path} has {part['val']}/ to validate on: leave out valid_pct, or rename that folder")
     return part or dict(train='.')
 
+# %% ../../nbs/18_data.store.ipynb #251d9ed1
 def _check_classes(path, files):
     "Refuse folders that are parts of the data and not classes: they hold no pictures but folders, the same ones in each"
     inner = {}
@@ -243,7 +246,8 @@ def _check_classes(path, files):
         inner.setdefault(c, set()).add(below if deeper else '')
     same = set.intersection(*inner.values()) if len(inner)>1 else {''}
     if len(same)>1 and not any('' in o for o in inner.values()):
-        raise InputError(f"{path} holds {', '.join(sorted(inner))}, and each of these the folders {', '.join(sorted(same)[:3])}{', ...'*(len(same)>3)}: "
+        some = ', '.join(sorted(same)[:3])+', ...'*(len(same)>3)
+        raise InputError(f"{path} holds {', '.join(sorted(inner))}, and each of these the folders {some}: "
                          "if they are parts of the data, name them train, val and test")
 
 # %% ../../nbs/18_data.store.ipynb #81b7dbc0
@@ -553,7 +557,7 @@ class StoreSplit:
         chunks = store.meta['splits'][split]
         self.folder,self.jpeg,self.hashes = store.folder,store.quality>0,[o['hash'] for o in chunks]
         self.files = [store.folder/o['file'] for o in chunks]
-        self._maps = {k: self._map(k) for k in range(len(chunks))}                     # what is mapped stays, whoever builds the store again
+        self._maps = {k: self._map(k) for k in range(len(chunks))}            # what is mapped stays, whoever builds the store again
         label = {c:i for i,c in enumerate(store.vocab)}
         rows = ((*o, label[_class(name)]) for *o,name in self._rows())
         self._at = torch.from_numpy(np.fromiter(rows, np.dtype((np.int64,6))))         # chunk, height, width, start, bytes, label
@@ -561,7 +565,8 @@ class StoreSplit:
         if (self.hw.amax(1)>_max_ratio*self.hw.amin(1)).any():
             raise InputError(f"the store in {store.folder} holds pictures of too long a shape: build it again")
     def _map(self, k):
-        if self.files[k].exists() and _table(self.folder, self.files[k].stem)['hash']==self.hashes[k]: return _mapped(self.files[k])
+        f = self.files[k]
+        if f.exists() and _table(self.folder, f.stem)['hash']==self.hashes[k]: return _mapped(f)
         raise InputError(f"the store in {self.folder} was built again after it had been opened: open it again")
     def _rows(self): return ((k,*o) for k,f in enumerate(self.files) for o in _table(self.folder, f.stem)['rows'])
     @cached_property

@@ -404,6 +404,7 @@ def _labelled(items, vocab):
 # %% ../../nbs/19_data.tensor.ipynb #276cd257
 _all_of_it = dict(shuffle=False, drop_last=False, rank=0, world=1)   # new images belong to the process that asks
 
+# %% ../../nbs/19_data.tensor.ipynb #5c99864c
 @patch
 def test_dl(self:TensorDataLoaders,
     test_items,         # what as_images takes, or a TensorData; with labels: (images, labels), or paths

@@ -157,13 +157,15 @@ def _parser(f, examples=''):
 # %% ../../nbs/37_run.cli.ipynb #91654e2e
 def _typed(file, k, v, flag):
     "The value `v` of an option in a TOML file, as the command line would have it"
-    if isinstance(v, dict): return as_words(v) if all(type(o) in (int,float,str) for o in v.values()) else _mistyped(file, k, 'numbers by name')
+    if isinstance(v, dict):
+        return as_words(v) if all(type(o) in (int,float,str) for o in v.values()) else _mistyped(file, k, 'numbers by name')
     if flag: return v if isinstance(v, bool) else _mistyped(file, k, 'true or false')
     if isinstance(v, bool): _mistyped(file, k, 'a number or a text')
     return v if isinstance(v, list) else str(v)
 
 def _mistyped(file, k, want): raise InputError(f"{file}: {k} must be {want}")
 
+# %% ../../nbs/37_run.cli.ipynb #b073ec32
 def _read_config(file, flags):
     "Options that stand in a TOML file; `flags` says of each that there is whether it is one without a value"
     try: d = tomllib.loads(Path(file).read_text(encoding='utf-8'))

@@ -61,6 +61,7 @@ def _student(r, name, weights):
 # %% ../../nbs/35_run.experiment.ipynb #4534ff21
 def _home(o): return str(Path(o).expanduser()) if isinstance(o, str) and o.startswith('~') else o
 
+# %% ../../nbs/35_run.experiment.ipynb #ec572a50
 def _teacher(r, teacher):
     "Recipe `r` with the network that `teacher` names, and what is left to load"
     teacher = _home(teacher)
@@ -149,6 +150,7 @@ def _shipped(self:Job, summ, method):
     try: return self._ship(summ, method)
     except InputError as e: self._problem(f'no student goes out: {e}')
 
+# %% ../../nbs/35_run.experiment.ipynb #ea26cece
 @patch
 def _ship(self:Job, summ, method):
     "What goes out, if something does: of a folder of pictures always, unless `method` is 'none'"

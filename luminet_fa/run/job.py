@@ -112,12 +112,13 @@ def _store(self:Job):
         self._built = out
     return self._built
 
+# %% ../../nbs/33_run.job.ipynb #32b9b44f
 @patch
 def _build(self:Job, out):
     "Make the store `out` of the pictures in `path`, and print what is odd about them"
     given,source = full_path(self.path),out/'source.txt'
     pct = None if not given.is_dir() or has_valid(given) else self.holdout or .2
-    if pct and pct>=1: raise InputError(f"{given} has no folder to validate on: holdout is the share of each class that is kept for that, below 1")
+    if pct and pct>=1: raise InputError(f"{given} has no folder to validate on: holdout is the share of each class that is kept for it")
     was = source.read_text(encoding='utf-8') if source.exists() else str(given)
     if was!=str(given) and Path(was).exists(): raise InputError(f"{out} was made of {was}: name another out for {given}")
     st = build_store(given, out, size=max(256, round(self.recipe.size*8/7)), valid_pct=pct, progress=self.bars and bool(self.verbose))
@@ -382,6 +383,7 @@ def _of_teacher(self:Job):
     t = self.teacher
     return dict(teacher=self.recipe.teacher, teacher_top1=t and round(t.top1, 2), teacher_id=t and t.id)
 
+# %% ../../nbs/33_run.job.ipynb #e75f2757
 @patch
 def row(self:Job,
     s:dict,        # settings of the run

@@ -89,6 +89,7 @@ def _same(a, b):
     try: return a==b or float(a)==float(b)
     except ValueError: return False
 
+# %% ../../nbs/29_run.ledger.ipynb #0a360864
 def _with_row(file, row):
     "The table in `file` with `row` as bytes; None where it holds it already"
     r = csv.DictReader(io.StringIO(table_text(file, missing=True), newline=''))

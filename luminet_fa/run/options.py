@@ -129,6 +129,7 @@ def _unsaid(job):
     odd += [m for m in job.methods if m!='teacher' and told(r.methods[m])!=told(usual.methods.get(m, {'':0}))]
     return f"  # by a Recipe with other {', '.join(odd)}" if odd else ''
 
+# %% ../../nbs/32_run.options.ipynb #9166ab5d
 def command(
     job, # with a recipe, methods, changed settings, a teacher, options and a dtype
 )->str:  # without local folders; of a folder of one's own its name, by which its rows are told from another's

@@ -86,6 +86,7 @@ def _number(v):
     try: return format(float(v), 'g')
     except ValueError: return v
 
+# %% ../../nbs/34_run.report.ipynb #1915e7b7
 def newest(
     rows,        # dicts or a DataFrame, with the column 'date' where rows may have been repeated
 )->pd.DataFrame: # in their order; with all columns of the protocol, empty where the rows do not have them, and `times` each was run
@@ -98,7 +99,8 @@ def newest(
         rows[c] = rows[c].astype(object).fillna(found).fillna(usual).map(_number)
         rows['settings'] = rows.settings.str.replace(rf' ?\b(?<!_){c}=\S+', '', regex=True).str.strip()
     when = pd.to_datetime(rows.date, utc=True, format='ISO8601', errors='coerce')    # without a zone, as once written: UTC
-    for o in rows.date[when.isna() & (rows.date!='')]: raise InputError(f"a row has the date {o!r}, and which one is the newest cannot be told: 2026-01-31 is wanted")
+    for o in rows.date[when.isna() & (rows.date!='')]:
+        raise InputError(f"a row has the date {o!r}, and which one is the newest cannot be told: 2026-01-31 is wanted")
     rows = rows.loc[when.sort_values(kind='stable', na_position='first').index]
     same = [*_keys,'seed']
     rows['times'] = rows.groupby(same, dropna=False).seed.transform('size')
@@ -164,6 +166,7 @@ def _lost(rows):
     "Which runs have no result, because their loss is no number"
     return ~np.isfinite(rows.get('valid_loss', pd.Series(0., rows.index)).astype(float))
 
+# %% ../../nbs/34_run.report.ipynb #9c54163d
 class Summary:
     "Rows of one recipe with their table, their verdict and their figure"
     def __init__(self,
@@ -275,7 +278,8 @@ def _checked(rows, file):
 _text = ['recipe','schedule','dtype','method','settings','date','hardware','commit','command']
 
 def _read(file):
-    return pd.read_csv(io.StringIO(table_text(file).strip() or 'recipe'), dtype=dict.fromkeys([*_text,'body','data','size','labels','teacher_id'], str), index_col=False)
+    words = dict.fromkeys([*_text,'body','data','size','labels','teacher_id'], str)
+    return pd.read_csv(io.StringIO(table_text(file).strip() or 'recipe'), dtype=words, index_col=False)
 
 def summarise(
     rows,          # rows of one recipe: dicts, a DataFrame, or the path of a CSV
