@@ -80,6 +80,7 @@ def _read_npz(d):
         f = d/f'cifar100-{s}.npz'
         with _named(f), np.load(f, allow_pickle=False) as z:
             out[s] = x,_ = z['x'],z['y']
+            if x.ndim!=4: raise InputError(f"x_{s} in {f} must have the shape (N,32,32,3), got {x.shape}")
             if x.shape[3]!=3: raise InputError(f"x_{s} in {f} must have three channels, got {x.shape[3]}")
             if 'vocab' in z: vocabs.add(tuple(z['vocab'].tolist()))
     if len(vocabs)>1: raise InputError(f"{d}: train and test have other class names: a label means two things")
@@ -132,7 +133,7 @@ def _read_folders(d):
         if not names[s]: raise PathError(f"{d} has no images in {s}/: class folders need both train/ and test/")
     every = sum(names.values(), [])
     _check_homes(every, d)
-    if any(map(report.get, report.bad)): raise InputError(f"{d}: {report}")
+    if any(map(report.get, (*report.bad, *report.errors))): raise InputError(f"{d}: {report}")
     if report: warnings.warn(f"{d}: {report}")
     vocab,y = np.unique([o.split('/')[-2] for o in every], return_inverse=True)
     x,n = _read_files([d/o for o in every]),[len(names['train'])]
@@ -168,7 +169,9 @@ def load_cifar100(
     except InputError as e: raise InputError(f"{where}: {e}") from None
     new = sorted({*yt.tolist()}-{*y.tolist()})
     if new: raise InputError(f"{where}: the test set has classes that the training set has not: {[vocab[c] for c in new[:5]]}")
-    if cache and kind=='folders': _write_cache(where, out, vocab)
+    if cache and kind=='folders':
+        try: _write_cache(where, out, vocab)
+        except OSError as e: warnings.warn(f"{where} could not be given its .npz files, so it is read as slowly the next time: {e}")
     return x,y,xt,yt,list(vocab)
 
 # %% ../../nbs/21_data.cifar.ipynb #007fcc82

@@ -514,7 +514,8 @@ def build_store(
     valid_pct:float=None, # part of each class to validate on, in (0,1), where there is no val/; images may lie in <class>/ then
 ):                      # Store
     "Decode every image once; go on where an earlier build stopped"
-    if size<1 or not 0<=quality<=100: raise InputError(f"size must be at least 1 pixel and quality 0..100, got {size} and {quality}")
+    if size<1 or size!=int(size) or not 0<=quality<=100:
+        raise InputError(f"size must be a whole number of pixels from 1 on and quality 0..100, got {size} and {quality}")
     path,out = (Path(o).expanduser().resolve() for o in (path,out))
     cfg = dict(version=_version, size=size, quality=quality, upright=upright)
     vocab,files,report = scan_images(path, links, valid_pct)

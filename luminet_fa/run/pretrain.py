@@ -13,6 +13,7 @@ from torch import nn
 from fastcore.meta import delegates
 from ..core import InputError, PathError, pick, write_atomic
 from ..data.cifar import cifar100_stats
+from ..distributed import from_first
 from .ledger import source_commit, utc_now
 from ..models.cifar import cifar_model, cifar_models
 from .recipes import Recipe, teachers
@@ -124,10 +125,10 @@ def train_teacher(
     run = job.fit('teacher', seed)
     row = dict(run['row'], command=_command.format(**run['row']).replace('tf32', 'float32'))
     job.record(row)
-    if job.fresh: set_aside(file)
-    save_teacher(run['weights'], file, dict(arch=r.teacher, run=s))
+    if job.fresh: from_first(lambda: set_aside(file) and None)
+    from_first(lambda: save_teacher(run['weights'], file, dict(arch=r.teacher, run=s)))
     with warnings.catch_warnings(action='ignore'):        # a poor accuracy goes into the card
         top1 = verify_teacher(file, dls)[1]
-    save_teacher(run['weights'], file, _card(row, s, dls.c, top1))
+    from_first(lambda: save_teacher(run['weights'], file, _card(row, s, dls.c, top1)))
     if job.problems: raise InputError('; '.join([f'{file} is kept', *job.problems]))
     return file
