@@ -515,7 +515,7 @@ def build_store(
 ):                      # Store
     "Decode every image once; go on where an earlier build stopped"
     if size<1 or size!=int(size) or not 0<=quality<=100:
-        raise InputError(f"size must be a whole number of pixels from 1 on and quality 0..100, got {size} and {quality}")
+        raise InputError(f"size must be a whole number, at least 1 pixel, and quality 0..100, got {size} and {quality}")
     path,out = (Path(o).expanduser().resolve() for o in (path,out))
     cfg = dict(version=_version, size=size, quality=quality, upright=upright)
     vocab,files,report = scan_images(path, links, valid_pct)
@@ -558,18 +558,19 @@ class StoreSplit:
         chunks = store.meta['splits'][split]
         self.folder,self.jpeg,self.hashes = store.folder,store.quality>0,[o['hash'] for o in chunks]
         self.files = [store.folder/o['file'] for o in chunks]
-        self._maps = {k: self._map(k) for k in range(len(chunks))}            # what is mapped stays, whoever builds the store again
         label = {c:i for i,c in enumerate(store.vocab)}
         rows = ((*o, label[_class(name)]) for *o,name in self._rows())
         self._at = torch.from_numpy(np.fromiter(rows, np.dtype((np.int64,6))))         # chunk, height, width, start, bytes, label
         self.hw,self.y = self._at[:,1:3],self._at[:,5]
         if (self.hw.amax(1)>_max_ratio*self.hw.amin(1)).any():
             raise InputError(f"the store in {store.folder} holds pictures of too long a shape: build it again")
-    def _map(self, k):
-        f = self.files[k]
-        if f.exists() and _table(self.folder, f.stem)['hash']==self.hashes[k]: return _mapped(f)
+        self._maps = {k:_mapped(f) for k,(f,o) in enumerate(zip(self.files, chunks)) if o['bytes']}    # and stays so, whoever builds it again
+    def _told(self, k):
+        "What is in chunk `k`, unless it is another one by now"
+        t = _table(self.folder, self.files[k].stem)
+        if t['hash']==self.hashes[k]: return t
         raise InputError(f"the store in {self.folder} was built again after it had been opened: open it again")
-    def _rows(self): return ((k,*o) for k,f in enumerate(self.files) for o in _table(self.folder, f.stem)['rows'])
+    def _rows(self): return ((k,*o) for k in range(len(self.files)) for o in self._told(k)['rows'])
     @cached_property
     def names(self):
         "Files the images came from, below the source folder"
@@ -581,7 +582,7 @@ class StoreSplit:
 @patch
 def __getitem__(self:StoreSplit, i):
     c,h,w,start,n,_ = self._at[i].tolist()
-    if c not in self._maps: self._maps[c] = self._map(c)
+    if c not in self._maps: self._maps[c] = self._told(c) and _mapped(self.files[c])
     b = self._maps[c][start:start+n]
     if self.jpeg: return decode_jpeg(torch.from_numpy(b), ImageReadMode.RGB).permute(1,2,0).numpy()
     return b.reshape(h, w, 3)
