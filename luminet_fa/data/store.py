@@ -564,7 +564,7 @@ class StoreSplit:
         self.hw,self.y = self._at[:,1:3],self._at[:,5]
         if (self.hw.amax(1)>_max_ratio*self.hw.amin(1)).any():
             raise InputError(f"the store in {store.folder} holds pictures of too long a shape: build it again")
-        self._maps = {k:_mapped(f) for k,(f,o) in enumerate(zip(self.files, chunks)) if o['bytes']}    # and stays so, whoever builds it again
+        self._maps = {k:_mapped(f) for k,(f,o) in enumerate(zip(self.files, chunks)) if o['bytes']}  # and stays so, whoever builds it
     def _told(self, k):
         "What is in chunk `k`, unless it is another one by now"
         t = _table(self.folder, self.files[k].stem)
