@@ -106,12 +106,16 @@ def ramp(self:DistillCallback)->float: # in [0,1]
     return min(done/self.warmup, 1.)
 
 # %% ../nbs/03_callback.ipynb #74066676
+@patch(as_prop=True)
+def _train_metrics(self:DistillCallback):
+    "Does the learner show metrics of its training batches, too? One without a Recorder shows none"
+    return getattr(getattr(self.learn, 'recorder', None), 'train_metrics', False)
+
 @patch
 def _mean(self:DistillCallback, k):
     "Mean of `ce` or `kd` over the epoch so far, or None"
     tot,n = self._sums.get(k, (None,0))
-    shown = getattr(getattr(self.learn, 'recorder', None), 'train_metrics', False)
-    if n==0 or shown and not self.training: return None   # its column `valid_kd_loss` would hold a training value
+    if n==0 or self._train_metrics and not self.training: return None   # its column `valid_kd_loss` would hold a training value
     return tot.item()/n
 
 @patch
@@ -249,7 +253,7 @@ def _check_first(self:DistillCallback):
     "What the first batch shows before the student has seen it"
     _check_raw(self._z, 'teacher')
     if self._unlabelled and self.ce_w: raise InputError("the batches have no labels: pass ce_w=0 to train on the teacher alone")
-    if self._unlabelled and getattr(getattr(self.learn, 'recorder', None), 'train_metrics', False):
+    if self._unlabelled and self._train_metrics:
         raise InputError("the batches have no labels, so train_metrics=True has nothing to measure with")
     theirs = {*map(_memory, self._teacher.module.buffers())}
     self._shared = [(k, o, o.clone()) for k,o in self.model.named_buffers() if _memory(o) in theirs]

@@ -30,16 +30,17 @@ def join():
 
 # %% ../nbs/26_distributed.ipynb #a3ec7e66
 def _packed(res, error):
-    "A result or an error as bytes that can be read again; by torch, since pickle alone does not take all tensors"
+    "A result or an error as bytes; by torch, since pickle alone does not take all tensors"
     buf = io.BytesIO()
     torch.save((res, error), buf)
-    torch.load(io.BytesIO(buf.getvalue()), map_location='cpu', weights_only=False)
     return buf.getvalue()
+
+def _unpacked(data): return torch.load(io.BytesIO(data), map_location='cpu', weights_only=False)   # from a process of one's own
 
 # %% ../nbs/26_distributed.ipynb #abaaf054
 def _packed_error(e):
     "An error as bytes; what it says, where it cannot be sent itself"
-    try: return _packed(None, e)
+    try: _unpacked(data := _packed(None, e)); return data
     except Exception: return _packed(None, RuntimeError(f'{type(e).__name__}: {e}'))
 
 # %% ../nbs/26_distributed.ipynb #a6a181f8
@@ -55,7 +56,7 @@ def from_first(
         try: box = [_packed(f(), None)]
         except Exception as e: box = [_packed_error(e)]
     dist.broadcast_object_list(box, 0)
-    res,error = torch.load(io.BytesIO(box[0]), map_location='cpu', weights_only=False)   # from a process of one's own
+    res,error = _unpacked(box[0])
     if error is not None: raise error
     return res
 

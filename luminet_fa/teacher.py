@@ -8,6 +8,7 @@ __all__ = ['place', 'match_classes', 'class_names', 'check_classes', 'norm_stats
 
 # %% ../nbs/02_teacher.ipynb #0351d8ae
 import warnings, math
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
 from weakref import WeakKeyDictionary
@@ -59,11 +60,12 @@ def match_classes(
 )->list:           # for each student class, the index of the teacher's
     "The class map that brings a teacher's logits into the student's order"
     names,theirs = ([*map(str, o)] for o in (student_vocab, teacher_vocab))
-    if lost := [o for o in names if o not in theirs]:
+    where,n = {o:i for i,o in enumerate(theirs)},Counter(theirs)
+    if lost := [o for o in names if o not in where]:
         raise InputError(f"the teacher does not know {len(lost)} of {len(names)} classes, among them {', '.join(lost[:3])}")
-    if twice := [o for o in names if theirs.count(o)>1]:
+    if twice := [o for o in names if n[o]>1]:
         raise InputError(f"the teacher has two classes called {twice[0]}: write the class map by hand")
-    return [*map(theirs.index, names)]
+    return [where[o] for o in names]
 
 # %% ../nbs/02_teacher.ipynb #eaed9589
 _is_list = risinstance((list,tuple,CollBase))

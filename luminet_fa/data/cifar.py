@@ -133,7 +133,8 @@ def _read_folders(d):
         if not names[s]: raise PathError(f"{d} has no images in {s}/: class folders need both train/ and test/")
     every = sum(names.values(), [])
     _check_homes(every, d)
-    if any(map(report.get, (*report.bad, *report.errors))): raise InputError(f"{d}: {report}")
+    report.refuse(d)
+    if any(map(report.get, report.bad)): raise InputError(f"{d}: {report}")
     if report: warnings.warn(f"{d}: {report}")
     vocab,y = np.unique([o.split('/')[-2] for o in every], return_inverse=True)
     x,n = _read_files([d/o for o in every]),[len(names['train'])]

@@ -88,25 +88,24 @@ def has_instances(
     try: return bool(_instances(path, split))
     except PathError: return False
 
-_wanted = dict(images=(('id','file_name'),'id','file_name'), categories=(('id','name'),'id','name'), # what is there once, and must be there
-               annotations=((),'image_id','category_id','bbox'))
+_wanted = dict(images=('id','file_name'), categories=('id','name'), annotations=('image_id','category_id','bbox'))
 
 # %% ../../nbs/22a_data.coco.ipynb #120c4b35
 def _read(file):
     "Images, categories and annotations of a JSON file"
     try: d = json.loads(file.read_bytes())
     except (UnicodeDecodeError, json.JSONDecodeError) as e: raise InputError(f"{file} is no JSON: {e}") from None
-    for k,(_,*need) in _wanted.items():
+    for k,need in _wanted.items():
         if not isinstance(d, dict) or not isinstance(d.get(k), list):
             raise InputError(f"{file} has no list of {k}, which COCO's format has")
         for o in d[k]:
             if isinstance(o, dict) and all(o.get(n) is not None for n in need): continue
             raise InputError(f"{file} has {k} without {' or '.join(need)}: {o}")
     if not d['images']: raise InputError(f"{file} lists no images")
-    for k,(once,*_) in _wanted.items():
-        for n in once:
-            twice = [i for i,n in Counter(o[n] for o in d[k]).items() if n>1]
-            if twice: raise InputError(f"{file} has the {n} {twice[0]} twice among its {k}")
+    for k in ('images','categories'):
+        for name in _wanted[k]:
+            twice = [v for v,n in Counter(o[name] for o in d[k]).items() if n>1]
+            if twice: raise InputError(f"{file} has the {name} {twice[0]} twice among its {k}")
     return d
 
 # %% ../../nbs/22a_data.coco.ipynb #cf86467e
@@ -161,10 +160,10 @@ def _check_files(folder, images, most=5000):
     have = {o.name for o in folder.iterdir()} if folder.is_dir() else set()
     lost = [o['file_name'] for o in images if o['file_name'] not in have and not (folder/o['file_name']).exists()]
     if lost: raise PathError(f"{len(lost)} of {len(images)} images are not in {folder}, among them {lost[0]}")
-    turned = []
+    turned,step = [],1+len(images)//most
     for k,o in enumerate(images):
         told = o.get('width') and o.get('height')
-        if told and k%(1+len(images)//most): continue
+        if told and k%step: continue
         size,orientation = photo_header(folder/o['file_name'])
         if told: _check_size(size, o, folder)
         else: o['width'],o['height'] = size

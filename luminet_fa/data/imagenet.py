@@ -80,8 +80,8 @@ class Images:
     shape = property(lambda self: (len(self),3,None,None), doc="As of a tensor; height and width differ")
     @property
     def source(self):
-        "Text that is another one where the pictures are, as far as their source says so"
-        return f"{getattr(self.src, 'hashes', '')} {self.idxs.tolist()}"
+        "What has another fingerprint where the pictures are others, as far as their source says so"
+        return getattr(self.src, 'hashes', ''),self.idxs
     def __len__(self): return len(self.idxs)
     def __getitem__(self, i):
         if isinstance(i, (int,np.integer)): return torch.from_numpy(self.src[int(self.idxs[i])]).permute(2,0,1)

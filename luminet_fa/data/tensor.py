@@ -394,10 +394,10 @@ def _check_labels(y, c, name='y'):
 # %% ../../nbs/19_data.tensor.ipynb #94d7cb45
 def _labelled(items, vocab):
     "Images and labels of `items`: a `TensorData`, paths, or (images, labels)"
+    if isinstance(items, (str,Path)): items = [items]
     if isinstance(items, TensorData):
         if list(items.vocab)!=list(vocab): raise InputError(f"{items} has other classes than this loader, or another order of them")
         items = items,items.y
-    elif isinstance(items, (str,Path)): items = [items],[Path(items).parent.name]
     elif all(isinstance(o, (str,Path)) for o in items): items = items,[Path(o).parent.name for o in items]
     x,y = items
     return x,None if y is None else _labels(y, vocab)

@@ -80,7 +80,7 @@ def _setting(w):
 def _settings(o):
     "Settings by name, from 'lr=0.1 alpha=33'"
     found = _read(o, _setting, "settings must be name=number such as lr=0.1 alpha=33")
-    check_list([k for k,_ in found], 'settings') if found else None
+    if found: check_list([k for k,_ in found], 'settings')
     return dict(found)
 
 # %% ../../nbs/37_run.cli.ipynb #bea75999
@@ -134,8 +134,8 @@ def _show_result(res, recipe, json=False):
     print(f'figure: {res.file}\nrows: {res.file.parent/"results.csv"}')
     said = ', '.join(f'{k} {v}' for k,v in _published(recipe).items())
     which = f'{recipe.epochs} epochs','step decay',data_sets[recipe.data].task.reported
-    ran = res.rows.assign(student=res.rows.student.replace('', recipe.student))[['teacher','student']].drop_duplicates().values.tolist()
-    if said and ran==[[recipe.teacher,recipe.student]]: print(f"published: {said} ({', '.join(filter(None, which))})")
+    same = {*res.rows.teacher}=={recipe.teacher} and {*res.rows.student}<={'',recipe.student}
+    if said and same: print(f"published: {said} ({', '.join(filter(None, which))})")
     if json: print(_as_json(res))
     if res.problems: sys.exit('\n'.join(['not all went well:', *res.problems]))
 
@@ -157,13 +157,10 @@ def _parser(f, examples=''):
 # %% ../../nbs/37_run.cli.ipynb #91654e2e
 def _typed(file, k, v, flag):
     "The value `v` of an option in a TOML file, as the command line would have it"
-    if isinstance(v, dict):
-        return as_words(v) if all(type(o) in (int,float,str) for o in v.values()) else _mistyped(file, k, 'numbers by name')
-    if flag: return v if isinstance(v, bool) else _mistyped(file, k, 'true or false')
-    if isinstance(v, bool): _mistyped(file, k, 'a number or a text')
-    return v if isinstance(v, list) else str(v)
-
-def _mistyped(file, k, want): raise InputError(f"{file}: {k} must be {want}")
+    many = isinstance(v, dict)
+    fine = all(type(o) in (int,float,str) for o in v.values()) if many else isinstance(v, bool)==flag
+    if not fine: raise InputError(f"{file}: {k} must be {'numbers by name' if many else 'true or false' if flag else 'a number or a text'}")
+    return as_words(v) if many else v if flag or isinstance(v, list) else str(v)
 
 # %% ../../nbs/37_run.cli.ipynb #b073ec32
 def _read_config(file, flags):

@@ -21,7 +21,7 @@ from ..roi import _choices
 from .checkpoint import Diverged, OutOfTime
 from .job import Job
 from .ledger import source_commit
-from .options import RunOptions, check_device, check_list, check_seeds
+from .options import RunOptions, _home, check_device, check_list, check_seeds
 from .recipes import Recipe, get_recipe
 from .report import Summary
 from .shipping import ship_run
@@ -57,9 +57,6 @@ def _student(r, name, weights):
     if data.task.metric=='AP' and not data.folders: raise InputError(f"the detectors of {r.name} are its own: leave student out")
     own = 'body' in r.net or weights
     return replace(r, student=name, net=_body(r, name, weights) if own else r.net)
-
-# %% ../../nbs/35_run.experiment.ipynb #4534ff21
-def _home(o): return str(Path(o).expanduser()) if isinstance(o, str) and o.startswith('~') else o
 
 # %% ../../nbs/35_run.experiment.ipynb #ec572a50
 def _teacher(r, teacher):
@@ -140,22 +137,16 @@ def run(self:Job,
         for o in res: self.record(o['row'])
         from_first(lambda: self.check_files(plan))      # the teacher is one of the students' settings
         summ = self._summary(res, *self._students(plan))
-        if not rank_distrib(): summ.shipped = self._shipped(summ, ship)
+        if not rank_distrib(): summ.shipped = self._ship(summ, ship)
         return summ
-
-# %% ../../nbs/35_run.experiment.ipynb #76c63802
-@patch
-def _shipped(self:Job, summ, method):
-    "What goes out; what hinders that is told beside the results, which stay"
-    try: return self._ship(summ, method)
-    except InputError as e: self._problem(f'no student goes out: {e}')
 
 # %% ../../nbs/35_run.experiment.ipynb #ea26cece
 @patch
 def _ship(self:Job, summ, method):
-    "What goes out, if something does: of a folder of pictures always, unless `method` is 'none'"
+    "What goes out, if something does: of a folder of pictures always, unless `method` is 'none'; results stay where something hinders it"
     if method=='none' or not (method or self.data.folders): return None
-    shipped = ship_run(self, summ.rows, None if method=='best' else method)
+    try: shipped = ship_run(self, summ.rows, None if method=='best' else method)
+    except InputError as e: return self._problem(f'no student goes out: {e}')
     if summ.file.exists(): shutil.copy(summ.file, shipped.folder/'training.png')
     return shipped
 

@@ -394,10 +394,11 @@ def row(self:Job,
     task,last,dl = self.data.task,cb.history[-1],learn.dls.train
     accs = [100*e[task.metric] for e in cb.history]
     best,seen = max(accs),(len(dl)*dl.bs if dl.drop_last else dl.n)*s['epochs']
-    alone,r = s['method']=='teacher',self.recipe
-    teacher = dict(teacher=r.teacher, student='', teacher_top1=round(accs[-1], 2)) if alone else dict(self._of_teacher(), student=r.student)
+    r = self.recipe
+    nets = dict(self._of_teacher(), student=r.student)
+    if s['method']=='teacher': nets = dict(teacher=r.teacher, student='', teacher_top1=round(accs[-1], 2))
     told = {k:v for k,v in s.items() if k not in _not_told}
-    row = s | teacher | dict(date=utc_now(), images=getattr(dl.dataset, 'total', len(dl.dataset)),
+    row = s | nets | dict(date=utc_now(), images=getattr(dl.dataset, 'total', len(dl.dataset)),
         tested=len(learn.dls.valid.dataset), settings=' '.join(as_words(told)),
         data=self._tested if self.data.needs else None,
         top1=round(accs[-1], 2), best_top1=round(best, 2), best_epoch=1+accs.index(best), valid_loss=round(last['valid_loss'], 4),
@@ -449,12 +450,12 @@ def _named(self:Job, name):
 @patch
 def check_student(self:Job):
     "Make the student once: what is wrong with its name or with the file that it starts from is told before a teacher is trained"
-    c = self.dls(0, self.methods[0]).c                                      # the loaders that the teacher is measured with
-    net = self.data.task.model(self.recipe.student, c, **self.net(self.recipe))
+    dls = self.dls(0, self.methods[0])                                      # the loaders that the teacher is measured with
+    net = self.data.task.model(self.recipe.student, dls.c, **self.net(self.recipe))
     was = self.teacher,self.cache
     self.teacher,self.cache = RunTeacher(Teacher(net), '', 0.),None
     try:
-        for m in self.methods: self.method_cbs(m, self.dls(0, m))           # and so are settings that a loss refuses
+        for m in self.methods: self.method_cbs(m, dls)                      # and so are settings that a loss refuses
     finally: self.teacher,self.cache = was
 
 @patch

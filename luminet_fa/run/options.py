@@ -19,6 +19,8 @@ from .recipes import recipes
 from ..speed import bf16_pays
 
 # %% ../../nbs/32_run.options.ipynb #4c14fb7f
+def _home(o): return str(Path(o).expanduser()) if isinstance(o, (str,Path)) and str(o).startswith('~') else o
+
 _places = 'path','bodies','out','ledger','cache'
 
 class RunOptions:
@@ -45,8 +47,7 @@ class RunOptions:
         cbs:list=(),        # callbacks for every learner, such as a logger; they do not count as settings
     ):
         store_attr()
-        for k in _places:
-            if str(getattr(self, k)).startswith('~'): setattr(self, k, str(Path(getattr(self, k)).expanduser()))
+        for k in _places: setattr(self, k, _home(getattr(self, k)))
         if not (0<holdout<1 or 0<=holdout<float('inf') and holdout==int(holdout)):
             raise InputError(f"holdout is a whole number of images of each class, or a share below 1, got {holdout}")
         if not 0<holdout<1: self.holdout = int(holdout)
@@ -125,8 +126,10 @@ def _unsaid(job):
     r,usual = job.recipe,recipes.get(job.recipe.name)
     if usual is None: return "  # by a Recipe of one's own"
     odd = [f.name for f in fields(r) if f.name not in _by_options and getattr(r, f.name)!=getattr(usual, f.name)]
-    def told(d): return {k:v for k,v in d.items() if k not in job.changed and k!='alpha'}
-    odd += [m for m in job.methods if m!='teacher' and told(r.methods[m])!=told(usual.methods.get(m, {'':0}))]
+    def told(d, by): return {k:v for k,v in d.items() if k not in job.changed and by.get(k, 0) is not None}    # None goes by the classes
+    for m in [o for o in job.methods if o!='teacher']:
+        by = usual.methods.get(m, {'':0})
+        if told(r.methods[m], by)!=told(by, by): odd.append(m)
     return f"  # by a Recipe with other {', '.join(odd)}" if odd else ''
 
 # %% ../../nbs/32_run.options.ipynb #9166ab5d

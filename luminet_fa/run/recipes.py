@@ -281,7 +281,10 @@ def labelled_loss(
     "Cross-entropy over the images that have a label"
     return F.cross_entropy(z, y, reduction='sum')/(y>=0).sum().clamp(min=1)
 
-def _with_train(dls, ds): return type(dls)(dls.train.new(ds), dls.valid, device=dls.device)
+def _with_train(dls, ds):
+    new = type(dls)(dls.train.new(ds), dls.valid, device=dls.device)
+    _check_some(new.train)
+    return new
 
 # %% ../../nbs/30_run.recipes.ipynb #17ec8ff1
 def make_dls(
@@ -306,5 +309,4 @@ def make_dls(
         some = torch.randperm(len(ds), generator=torch.Generator().manual_seed(0))[:images].to(ds.x.device)
         dls = _with_train(dls, ds[some])
     if recipe.labels<1: dls = _with_train(dls, _few_labels(dls.train.dataset, recipe.labels, unlabelled))    # of those images
-    _check_some(dls.train)
     return dls

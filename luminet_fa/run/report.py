@@ -107,17 +107,19 @@ def newest(
     return rows.drop_duplicates(same, keep='last').sort_index()
 
 # %% ../../nbs/34_run.report.ipynb #cda5818c
+def _comparisons(rows): return rows.groupby(_protocol, sort=False, dropna=False)
+
 def newest_comparison(
     rows,          # dicts or a DataFrame
     recipe:Recipe, # whose own length, schedule and optimiser count
 )->pd.DataFrame:   # as newest gives it; empty where there is none
-    "Students of `recipe`, measured on the test set, of the teacher that the newest of them had"
+    "Students of `recipe`, measured on the test set, of the comparison that the newest of them belongs to"
     rows = newest(rows)
     own = dict(recipe=recipe.name, holdout=0, epochs=recipe.epochs, schedule=recipe.schedule, opt=recipe.optimiser)
     same = rows.method!='teacher'
     for k,v in own.items(): same &= rows[k]==v
-    rows = rows[same]
-    return rows[rows.teacher_top1.isin(rows.teacher_top1.tail(1))]
+    which = _comparisons(rows[same]).ngroup()
+    return rows[same][which.isin(which.tail(1))]
 
 # %% ../../nbs/34_run.report.ipynb #37a38cb0
 def _label(m): return distill_methods[m].label if m in distill_methods else m
@@ -368,8 +370,6 @@ def read_ledger(
     return _checked(rows, file).fillna(dict.fromkeys(_text, ''))
 
 # %% ../../nbs/34_run.report.ipynb #90981b75
-def _comparisons(rows): return rows.groupby(_protocol, sort=False, dropna=False)
-
 def _ordered(methods): return sorted(methods, key=lambda m: ([*distill_methods, m].index(m), m))
 
 def _run(r):
