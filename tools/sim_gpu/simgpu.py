@@ -5,7 +5,7 @@ moments in which the host would wait for the device, by operator and line. It ne
 preloaded; run.py does that."""
 import collections, ctypes, traceback
 import torch, torch._tensor_str
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 
 torch.backends.cudnn.enabled = False                # its kernels are not there
@@ -121,10 +121,17 @@ def _str(self, *, tensor_contents=None):
 
 _torch_str,torch._tensor_str._str = torch._tensor_str._str,_str
 
+def _no_mode(export):
+    "`export` without the device: torch's older exporter fails under any mode, even one that does nothing. So a network is exported from the CPU"
+    def exported(*args, **kwargs):
+        with _disable_current_modes(): return export(*args, **kwargs)
+    return exported
+
 def everywhere():
     "Switch it on for good in this thread, with gloo in the place of NCCL"
     import torch.distributed as dist
     mode,init = SimGPU(),dist.init_process_group
     def gloo(backend=None, *args, device_id=None, **kwargs): return init('gloo', *args, **kwargs)
     dist.init_process_group = dist.distributed_c10d.init_process_group = gloo
+    torch.onnx.export = _no_mode(torch.onnx.export)
     return mode.__enter__()
