@@ -4,10 +4,10 @@
     python tools/browse_site.py                     # `_docs/` in headless Chromium; exit 1 with a list of what is wrong
     python tools/browse_site.py --shots DIR         # and keep a picture of each page: 1280 pixels wide in light and in dark mode, 400 pixels
     python tools/browse_site.py perception index    # only these pages
-    python tools/browse_site.py --selftest          # break a copy of the home page in ten ways: is each noticed?
+    python tools/browse_site.py --selftest          # break a copy of the home page in eleven ways: is each noticed?
 
 Looked for on each page, 1280 and 400 pixels wide: errors in the console, requests that fail or leave this machine, pictures that do not
-show, text or tables that reach out of the page, formulas that were not rendered, and text too faint to read (WCAG's contrast of 4.5, 3 for
+show or have no text that says what is in them, text or tables that reach out of the page, formulas that were not rendered, and text too faint to read (WCAG's contrast of 4.5, 3 for
 large text) in light and in dark mode. At 1280 pixels no line of code, no output and no table may be wider than its box. Once, when all pages are read:
 does the search find `perception`, can its answers be read in light and in dark mode, and does the switch for dark mode work?
 
@@ -36,6 +36,7 @@ LOOK = r'''whole => {
     if (cut > 1) bad.push(`${e.tagName == 'TABLE' ? 'a table' : 'a preformatted line'} is ${cut} px wider than its box: ` + lines.reduce((a, b) => b.length > a.length ? b : a).replace(/\s+/g, ' ').trim().slice(0, 60))
   }
   for (const i of document.images) if (!i.complete || !i.naturalWidth) bad.push('a picture does not show: ' + (i.getAttribute('src') || '').slice(0, 80))
+  if (whole) for (const i of document.images) if (!(i.getAttribute('alt') || '').trim()) bad.push('a picture has no text (fig-alt): ' + (i.getAttribute('src') || '').slice(0, 40))
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
   const lum = c => { const f = c.slice(0, 3).map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * f[0] + .7152 * f[1] + .0722 * f[2] }
   const rgba = s => { const m = s.match(/[\d.]+/g).map(Number); return m.length < 4 ? [...m.slice(0, 3), 1] : m }
@@ -130,7 +131,7 @@ class Reader:
         return [f'index.html: {b}' for b in bad]
 
 
-BROKEN = dict(picture=('<h1', '<img src="nowhere.png"><h1', 'does not show'), wide=('<h1', '<div style="width:3000px">x</div><h1', 'out of the page'), formula=('<h1', '<p>\\(x^2</p><h1', 'was not rendered'),
+BROKEN = dict(picture=('<h1', '<img src="nowhere.png"><h1', 'does not show'), text=('<h1', '<img alt="" src="favicon.svg"><h1', 'has no text'), wide=('<h1', '<div style="width:3000px">x</div><h1', 'out of the page'), formula=('<h1', '<p>\\(x^2</p><h1', 'was not rendered'),
               faint=('<h1', '<p style="color:#ccc;background:#fff">faint</p><h1', 'too faint'), script=('<h1', '<script>nothing()</script><h1', 'nothing is not defined'),
               dark=('<h1', '<p style="color:#333">for daylight</p><h1', 'dark: text is too faint'), host=('<h1', '<img src="https://example.com/x.png"><h1', 'another host'),
               line=('<h1', f'<div style="overflow-x:auto"><pre style="white-space:pre !important">{"word "*60}</pre></div><h1', 'a preformatted line is'),

@@ -118,7 +118,7 @@ def long_lines(nb):
     for i,c in enumerate(nb['cells']):
         if is_code(c): seen = [src(c)]*is_seen(c)
         else: seen = re.findall(r'^```.*?^```', src(c), re.M|re.S)
-        yield from ((i, l) for s in seen for l in s.splitlines() if len(l)>WIDTH)
+        yield from ((i, l) for s in seen for l in s.splitlines() if len(l)>WIDTH and not l.startswith('#|'))
 
 def problems(nb, lookup, name=''):
     "What is wrong with one notebook, as short lines"
