@@ -220,7 +220,7 @@ def settings(self:Job,
     base,own = self._base(method),{} if method=='teacher' else r.method(method)
     odd = dict(cache=1) if self.cache and taught else {}
     if r.optimiser!='sgd': odd['opt'] = r.optimiser
-    if self.sync and method=='luminet' and processes()[1]>1: odd['sync'] = 1
+    if self.sync and method=='luminet': odd['sync'] = 1
     if r.size: odd.update(size=r.size, start_size=r.start_size)
     if r.schedule=='paper': odd['milestones'] = [*r.milestones]
     if r.schedule=='paper' and r.rise: odd['rise'] = r.rise
@@ -282,6 +282,16 @@ def _tensorboard(place):
             self.writer.add_scalar('lr', self.opt.hypers[-1]['lr'], self.train_iter)
     return Logger(place, trace_model=False, log_preds=False)
 
+def _wandb():
+    "fastai's callback, without its own list of settings: wandb has ours, and fastai 2.8.12 with fastcore 2.2 fails on theirs"
+    from fastai.callback.wandb import WandbCallback
+    class Logger(WandbCallback):
+        def before_fit(self):
+            self.learn.gather_args = dict
+            try: super().before_fit()
+            finally: del self.learn.gather_args
+    return Logger(log_preds=False, log_model=False)
+
 @patch
 def _loggers(self:Job, method, seed):
     "The callback that logs one run, if one does"
@@ -290,11 +300,11 @@ def _loggers(self:Job, method, seed):
     try:
         if self.log=='tensorboard': return [_tensorboard(self.folder/'tensorboard'/name)]
         import wandb
-        from fastai.callback.wandb import WandbCallback
+        logger = _wandb()
     except ImportError as e: raise InputError(f"log needs a package that is not here ({e.name}): pip install {self.log}") from None
     project = f"luminet_fa {self.recipe.name.replace('/', ' ')}"
     wandb.init(project=project, name=name, dir=self.out, reinit='finish_previous', config=self.settings(method, seed))
-    return [WandbCallback(log_preds=False, log_model=False)]
+    return [logger]
 
 # %% ../../nbs/33_run.job.ipynb #60101282
 @patch
@@ -397,7 +407,7 @@ def row(self:Job,
     r = self.recipe
     nets = dict(self._of_teacher(), student=r.student)
     if s['method']=='teacher': nets = dict(teacher=r.teacher, student='', teacher_top1=round(accs[-1], 2))
-    told = {k:v for k,v in s.items() if k not in _not_told}
+    told = {k:v for k,v in s.items() if k not in _not_told and (k!='sync' or processes()[1]>1)}   # one process has the whole batch anyway
     row = s | nets | dict(date=utc_now(), images=getattr(dl.dataset, 'total', len(dl.dataset)),
         tested=len(learn.dls.valid.dataset), settings=' '.join(as_words(told)),
         data=self._tested if self.data.needs else None,
