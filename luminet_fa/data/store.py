@@ -11,11 +11,10 @@ import errno, hashlib, io, json, os, re, shutil, stat, sys, warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
-from itertools import groupby
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
-from fastcore.basics import chunked, num_cpus, patch
+from fastcore.basics import chunked, groupby, num_cpus, partition, patch, val2idx
 from fastcore.meta import delegates
 from fastcore.script import call_parse
 from fastai.learner import replacing_yield
@@ -145,9 +144,9 @@ def read_image(
             odd.append('turned' if upright else 'rotated')
             if upright: im = ImageOps.exif_transpose(im)
         im = to_8bit(im)
-    side = min(im.size)
-    if size and side<size: odd.append('small')
-    return (TF.resize(im, size) if size and side>size else im),odd
+    if size and min(im.size)<size: odd.append('small')
+    elif size: im = TF.resize(im, size)
+    return im,odd
 
 @contextmanager
 def one_photo(
@@ -195,9 +194,8 @@ def _passed_over(e, root, seen):
     mode = _mode(e)
     folder = mode==stat.S_IFDIR
     if e.name[0]=='.' or folder and e.name.startswith(('__','@')): return 'skipped'
-    if mode not in (0, stat.S_IFDIR, stat.S_IFREG): return 'special'
-    if mode and not folder and os.path.splitext(e.name)[1].lower() not in image_suffixes: return 'ignored'
-    if not mode: return 'special'
+    if mode not in (stat.S_IFDIR, stat.S_IFREG): return 'special'
+    if not folder and os.path.splitext(e.name)[1].lower() not in image_suffixes: return 'ignored'
     return _odd_link(e, folder, root, seen) if e.is_symlink() else None
 
 # %% ../../nbs/18_data.store.ipynb #bafab60a
@@ -216,10 +214,9 @@ def _note_classes(vocab, names, report):
     report.pop('empty', None)
     have = {s: {*map(_class, v)} for s,v in names.items() if v or s!='test'}
     for c in vocab:
-        empty = [s for s in have if c not in have[s]]
-        for s in have:
-            if s in empty: report.add('empty', f'{s}/{c}')
-            elif 'train' in empty: report.add(f'{s}_only', c)
+        for s,there in have.items():
+            if c not in there: report.add('empty', f'{s}/{c}')
+            elif c not in have['train']: report.add(f'{s}_only', c)
 
 # %% ../../nbs/18_data.store.ipynb #fb7a3eaf
 def _layout(path, there, valid_pct):
@@ -244,8 +241,9 @@ def _check_classes(path, files):
     for name,*_ in files:
         _,c,below,*deeper = name.split('/')
         inner.setdefault(c, set()).add(below if deeper else '')
-    same = set.intersection(*inner.values()) if len(inner)>1 else {''}
-    if len(same)>1 and not any('' in o for o in inner.values()):
+    if len(inner)<2 or '' in set.union(*inner.values()): return
+    same = set.intersection(*inner.values())
+    if len(same)>1:
         some = ', '.join(sorted(same)[:3])+', ...'*(len(same)>3)
         raise InputError(f"{path} holds {', '.join(sorted(inner))}, and each of these the folders {some}: "
                          "if they are parts of the data, name them train, val and test")
@@ -263,16 +261,16 @@ def has_valid(
     return any(o.lower() in _splits['val'] for o in _there(path, find_shards(path)))
 
 # %% ../../nbs/18_data.store.ipynb #238ef646
-def _check_inside(d, path, links):
-    if not links and not d.resolve().is_relative_to(path.resolve()):
+def _check_inside(d, path, root):
+    if root and not d.resolve().is_relative_to(root):
         raise InputError(f"{d} is a link that leads out of {path}: links=True (--links) follows such links")
 
 # %% ../../nbs/18_data.store.ipynb #97438cab
-def _split(path, s, report, links):
+def _split(path, s, report, root):
     "The names of the classes in a split's folder `s`, and a list of (name, bytes, time) of its images"
-    _check_inside(path/s, path, links)
+    _check_inside(path/s, path, root)
     classes,files = [],[]
-    for name,e in _walk(path, s, report, None if links else path.resolve(), set()):
+    for name,e in _walk(path, s, report, root, set()):
         (_,c,*deeper),st = name.split('/'),e.stat()
         if not e.is_dir():
             if deeper: files.append((name, st.st_size, st.st_mtime_ns))
@@ -283,11 +281,12 @@ def _split(path, s, report, links):
     return classes,files
 
 # %% ../../nbs/18_data.store.ipynb #b20b8c52
-def _shard_splits(path, shards, part, report, links):
+def _shard_splits(path, shards, part, report, root):
     "What `_split` gives for each of the splits `part`, of shards; with each image its shard and its place there"
-    of = {o: next((s for s,p in part.items() if p in ('.',split_word(o))), None) for o in shards}
+    split = {p:s for s,p in part.items()}
+    of = {o: split.get(split_word(o)) for o in shards}
     for o in files_at(path):
-        if of.get(o): _check_inside(path/o, path, links)
+        if of.get(o): _check_inside(path/o, path, root)
         elif o in of or re.search(r'\.(tar\.\w+|tgz)$', o.lower()): report.add('ignored', o)        # compressed tars are not read
     vocab,rows = scan_shards(path, [o for o in shards if of[o]])
     files,stats = {s: [] for s in part},{o: (path/o).stat() for o in shards}
@@ -303,12 +302,11 @@ _blake = partial(hashlib.blake2b, digest_size=16)
 
 def _divide(files, part):
     "Images to train and to validate on: of each class the share `part`, those whose names have the lowest hashes"
-    of,drawn = {},set()
-    for name,*_ in files: of.setdefault(_class(name), []).append(name)
-    for v in of.values():
+    stay = set()
+    for v in groupby((o[0] for o in files), _class).values():
         v.sort(key=lambda name: _blake(os.fsencode(name)).digest())
-        drawn.update(v[:min(len(v)-1, max(1, round(part*len(v))))])
-    return [o for o in files if o[0] not in drawn],[o for o in files if o[0] in drawn]
+        stay.update(v[min(len(v)-1, max(1, round(part*len(v)))):])
+    return partition(files, lambda o: o[0] in stay)
 
 # %% ../../nbs/18_data.store.ipynb #48c1b3ef
 def scan_images(
@@ -320,9 +318,9 @@ def scan_images(
     path,report = Path(path).expanduser(),Report()
     if valid_pct is not None and not 0<valid_pct<1: raise InputError(f"valid_pct must be between 0 and 1, got {valid_pct}")
     if not path.is_dir(): raise PathError(f"{path} {'is no folder' if path.exists() else 'does not exist'}: give a folder of images")
-    shards = find_shards(path)
+    shards,root = find_shards(path),None if links else path.resolve()      # what no link may lead out of
     part = _layout(path, _there(path, shards), valid_pct)
-    found = _shard_splits(path, shards, part, report, links) if shards else {s: _split(path, p, report, links) for s,p in part.items()}
+    found = _shard_splits(path, shards, part, report, root) if shards else {s: _split(path, p, report, root) for s,p in part.items()}
     vocab,files = found['train'][0],{s: v for s,(_,v) in found.items()}
     if part==dict(train='.') and not shards: _check_classes(path, files['train'])
     if valid_pct: files['train'],files['val'] = _divide(files['train'], valid_pct)
@@ -364,14 +362,14 @@ def _key(files, cfg): return _blake(json.dumps([cfg, files]).encode()).hexdigest
 # %% ../../nbs/18_data.store.ipynb #b9d6169c
 def _encode(im, quality):
     "RGB image as bytes: bare pixels (H,W,3), or a JPEG"
-    if not quality: return np.asarray(im).tobytes()
+    if not quality: return im.tobytes()
     buf = io.BytesIO(); im.save(buf, 'JPEG', quality=quality)
     return buf.getvalue()
 
 # %% ../../nbs/18_data.store.ipynb #37839be7
 def _pictures(root, files):
     "Yield what `read_image` opens for each of `files`: a path, or a picture out of a shard"
-    for shard,some in groupby(files, lambda o: o[3:4]):
+    for shard,some in groupby(files, lambda o: o[3:4]).items():
         if shard:
             with _naming(root/shard[0]): yield from read_shard(root/shard[0], [o[4] for o in some])
         else: yield from (root/o[0] for o in some)
@@ -438,13 +436,11 @@ def _enough(out, left):
     if left>free: raise InputError(f"the store in {out} needs about {left/1e9:.1f} GB more, and {free/1e9:.1f} GB are free: "
                                    "make room, or use a smaller size or quality=95; what is done is kept")
 
-def _n_files(jobs): return sum(map(len, jobs.values()))
-
 # %% ../../nbs/18_data.store.ipynb #9b3a8fde
 def _make_chunks(root, out, jobs, cfg, workers, progress):
     "Make the chunks `jobs`, several at a time; a truncated image is an error, whatever the process has set"
     done = n = 0
-    n_all = _n_files(jobs)
+    n_all = sum(map(len, jobs.values()))
     strict = _replaced(ImageFile, 'LOAD_TRUNCATED_IMAGES', False)
     with strict, warnings.catch_warnings(action='ignore'), ThreadPoolExecutor(workers) as ex:
         tasks = [ex.submit(_make_chunk, root, out, *j, cfg) for j in jobs.items()]
@@ -470,27 +466,19 @@ def _too_many(report, n, max_bad, out):
 # %% ../../nbs/18_data.store.ipynb #564cbb77
 def _finish(out, path, jobs, cfg, vocab, report, max_bad):
     "Write the report and, if all is well, `store.json`"
-    made = {o: _table(out, o) for o in jobs}
-    for t in made.values():
+    names,chunks = ({s: [] for s in _splits} for _ in range(2))
+    for stem in jobs:
+        t,s = _table(out, stem),stem.split('-')[0]
         for o in t['odd']: report.add(*o)
-    _note_classes(vocab, {s: [name for o,t in made.items() if o.startswith(s) for *_,name in t['rows']] for s in _splits}, report)
+        names[s] += [name for *_,name in t['rows']]
+        chunks[s].append(dict(file=f'{stem}.bin', n=len(t['rows']), bytes=t['bytes'], hash=t['hash']))
+    _note_classes(vocab, names, report)
     _write(out/'report.txt', '\n'.join(f'{k}\t{_shown(o)}' for k,v in report.items() for o in v))
     report.refuse(path)
-    _too_many(report, _n_files(jobs), max_bad, out)
+    _too_many(report, sum(map(len, jobs.values())), max_bad, out)
     for f in out.iterdir():
         if _old.fullmatch(f.name) and f.stem not in jobs: f.unlink()
-    splits = {s: [dict(file=f'{o}.bin', n=len(t['rows']), bytes=t['bytes'], hash=t['hash']) for o,t in made.items() if o.startswith(s)]
-              for s in _splits}
-    _write(out/'store.json', json.dumps(dict(cfg, vocab=vocab, splits=splits, report=report)))
-
-# %% ../../nbs/18_data.store.ipynb #2c86a5af
-def _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progress):
-    "Make what is not there, and `store.json`"
-    todo = {k:v for k,v in jobs.items() if not _have(out, k, v, cfg, verify)}
-    if todo: (out/'store.json').unlink(missing_ok=True)
-    _make_chunks(path, out, todo, cfg, workers or num_cpus(), progress)
-    _finish(out, path, jobs, cfg, vocab, report, max_bad)
-    return Store(out)
+    _write(out/'store.json', json.dumps(dict(cfg, vocab=vocab, splits=chunks, report=report)))
 
 # %% ../../nbs/18_data.store.ipynb #b41be193
 def _check_apart(out, path, files):
@@ -523,7 +511,11 @@ def build_store(
     jobs = {f'{s}-{k:05d}': o for s,v in files.items() for k,o in enumerate(chunked(v, chunk))}
     out.mkdir(parents=True, exist_ok=True)
     with lock(out/'store.json', told=f'another build is under way in {out}: this one goes on when that one ends'):
-        return _build(path, out, jobs, cfg, vocab, report, max_bad, workers, verify, progress)
+        todo = {k:v for k,v in jobs.items() if not _have(out, k, v, cfg, verify)}
+        if todo: (out/'store.json').unlink(missing_ok=True)
+        _make_chunks(path, out, todo, cfg, workers or num_cpus(), progress)
+        _finish(out, path, jobs, cfg, vocab, report, max_bad)
+        return Store(out)
 
 # %% ../../nbs/18_data.store.ipynb #6a338e25
 def _no_store(d):
@@ -558,13 +550,13 @@ class StoreSplit:
         chunks = store.meta['splits'][split]
         self.folder,self.jpeg,self.hashes = store.folder,store.quality>0,[o['hash'] for o in chunks]
         self.files = [store.folder/o['file'] for o in chunks]
-        label = {c:i for i,c in enumerate(store.vocab)}
+        label = val2idx(store.vocab)
         rows = ((*o, label[_class(name)]) for *o,name in self._rows())
         self._at = torch.from_numpy(np.fromiter(rows, np.dtype((np.int64,6))))         # chunk, height, width, start, bytes, label
         self.hw,self.y = self._at[:,1:3],self._at[:,5]
         if (self.hw.amax(1)>_max_ratio*self.hw.amin(1)).any():
             raise InputError(f"the store in {store.folder} holds pictures of too long a shape: build it again")
-        self._maps = {k:_mapped(f) for k,(f,o) in enumerate(zip(self.files, chunks)) if o['bytes']}  # and stays so, whoever builds it
+        self._maps = {k:_mapped(self.files[k]) for k,o in enumerate(chunks) if o['bytes']}           # and stays so, whoever builds it
     def _told(self, k):
         "What is in chunk `k`, unless it is another one by now"
         t = _table(self.folder, self.files[k].stem)
