@@ -10,6 +10,7 @@ import io, json, re, tarfile
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
+from fastcore.basics import first
 from ..core import InputError
 
 # %% ../../nbs/18a_data.shards.ipynb #d86c1a97
@@ -54,14 +55,16 @@ def _tar_label(t, parts):
 # %% ../../nbs/18a_data.shards.ipynb #c9744a3c
 def _tar_rows(file):
     "No class names, and name, label and place of each sample; no place where it has no picture"
-    samples = {}
+    samples,rows = {},[]
     with tarfile.open(file, 'r:') as t:
         for m in filter(tarfile.TarInfo.isfile, t):
             if at := _member.fullmatch(m.name): samples.setdefault(at[1], {})[at[2].lower()] = m
         t.fileobj.seek(t.offset)
         if t.fileobj.read(512)!=bytes(512): raise tarfile.ReadError('it has no end')        # tarfile takes what it cannot read for the end
-        found = {name: next((m for s,m in parts.items() if f'.{s}' in image_suffixes), None) for name,parts in samples.items()}
-        return [],[(name, _tar_label(t, samples[name]), m and (m.offset_data, m.size)) for name,m in found.items()]
+        for name,parts in samples.items():
+            m = first(m for s,m in parts.items() if f'.{s}' in image_suffixes)
+            rows.append((name, _tar_label(t, parts), m and (m.offset_data, m.size)))
+    return [],rows
 
 # %% ../../nbs/18a_data.shards.ipynb #fc10f0cb
 def _tar_pictures(file, places):
