@@ -12,7 +12,7 @@ from types import FunctionType
 import torch
 from torch import nn, Tensor
 from torch.utils.hooks import RemovableHandle
-from fastcore.basics import patch, risinstance, tuplify
+from fastcore.basics import nested_attr, patch, risinstance, tuplify
 from fastcore.meta import delegates
 from fastai.callback.mixup import MixHandler
 from .core import InputError, check_logits, full_path, with_bar
@@ -39,9 +39,7 @@ def _parts(o):
 # %% ../nbs/24_cache.ipynb #b50fb849
 def _has_name(f):
     "Does looking up a function's name give this very function? That of a decorated one may be another's"
-    o = sys.modules.get(f.__module__)
-    for k in f.__qualname__.split('.'): o = getattr(o, k, None)
-    return o is f
+    return nested_attr(sys.modules.get(f.__module__), f.__qualname__) is f
 
 # %% ../nbs/24_cache.ipynb #a74a49a4
 def _feed(h, o, seen, name):
@@ -161,8 +159,7 @@ def _map(file, dtype, shape):
     if there+free<size:
         raise InputError(f"the view cache {file} needs {size/1e9:.2f} GB, there are {free/1e9:.2f} GB free: "
                          "name another folder, or keep it in memory")
-    file.touch()
-    with open(file, 'r+b') as f:
+    with open(file, 'ab') as f:
         if hasattr(os, 'posix_fallocate'): os.posix_fallocate(f.fileno(), 0, size)
         elif there<size: f.truncate(size)
     return torch.from_file(str(file), True, n, dtype=dtype).view(shape)
