@@ -13,13 +13,14 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 from torch import Tensor
 from torchvision import tv_tensors
+from torchvision.ops import box_area
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 from fastai.vision.data import get_grid
-from fastcore.basics import merge, patch, store_attr
+from fastcore.basics import merge, patch, store_attr, val2idx
 from fastcore.foundation import L
 from ..core import InputError, PathError, full_path
-from .imagenet import _ahead, _threads
+from .imagenet import _ahead, _epoch_seed
 from .store import one_photo, photo_header, read_image
 from .tensor import SharedDL, TensorDataLoaders, _all_of_it, _both
 from ..detect import show_boxes
@@ -63,8 +64,8 @@ def shapes_folder(
     for split,k in dict(train=n, val=n_valid).items():
         pics,anns = _drawn(k, size, rng)
         (path/split).mkdir()
-        for i,im in enumerate(pics, 1): im.save(path/split/f'{i:04}.png')
         images = [dict(id=i, file_name=f'{i:04}.png', width=size, height=size) for i in range(1, k+1)]
+        for o,im in zip(images, pics): im.save(path/split/o['file_name'])
         cats = [dict(id=i, name=o) for i,o in _shapes.items()]
         (path/'annotations'/f'instances_{split}.json').write_text(json.dumps(dict(images=images, categories=cats, annotations=anns)))
     return path
@@ -116,13 +117,12 @@ def _box(a, im, file):
     except (TypeError,ValueError): b = torch.empty(0)
     if b.shape!=(4,) or not b.isfinite().all() or b[2:].min()<0:
         raise InputError(f"{where} is {a['bbox']}: x, y, width and height are wanted, four numbers in pixels")
-    w,h = im['width'],im['height']
-    x1,y1,x2,y2 = TF.convert_bounding_box_format(b, 'XYWH', 'XYXY').tolist()
+    box,w,h = TF.convert_bounding_box_format(b, 'XYWH', 'XYXY'),im['width'],im['height']
+    x1,y1,x2,y2 = box.tolist()
     if x1<-2-.01*w or y1<-2-.01*h or x2>2+1.01*w or y2>2+1.01*h:
         raise InputError(f"{where} is {a['bbox']}, which leaves the image of {w}x{h}: COCO's format has [x, y, width, height] in pixels, "
                          "not two corners")
-    inside = min(x2, w)>max(x1, 0) and min(y2, h)>max(y1, 0)
-    return torch.tensor([x1, y1, x2, y2]) if inside else None
+    return box if min(x2, w)>max(x1, 0) and min(y2, h)>max(y1, 0) else None
 
 # %% ../../nbs/22a_data.coco.ipynb #87b83c89
 class CocoData:
@@ -135,14 +135,14 @@ class CocoData:
     ):
         d,file,self.folder = _read(Path(file)),Path(file),full_path(folder)
         names = {o['id']:o['name'] for o in d['categories']}
-        known = {i:names[i] for i in sorted(names)} if train is None else dict(zip(train.ids[1:], train.vocab[1:]))
+        known = dict(sorted(names.items()) if train is None else zip(train.ids[1:], train.vocab[1:]))
         for i,name in names.items():
             if i not in known: raise InputError(f"{file} has categories that the training split lacks, such as {name!r}")
             if name!=known[i]: raise InputError(f"{file} calls category {i} {name!r}, and the training split calls it {known[i]!r}")
         self.ids,self.vocab = [None, *known],L('__background__', *known.values())
         self.images = sorted(d['images'], key=lambda o: o['id'])
         _check_files(self.folder, self.images)
-        self.boxes = _boxes(d, self.images, {o:i for i,o in enumerate(self.ids)}, file)
+        self.boxes = _boxes(d, self.images, val2idx(self.ids), file)
     c = property(lambda self: len(self.vocab), doc="Classes, the background among them")
     def __len__(self): return len(self.images)
     def __repr__(self): return f"CocoData: {len(self)} images, {sum(len(o['boxes']) for o in self.boxes)} boxes, {self.c-1} classes"
@@ -174,17 +174,18 @@ def _check_files(folder, images, most=5000):
 # %% ../../nbs/22a_data.coco.ipynb #d5b271d1
 def _boxes(d, images, labels, file):
     "For each image its boxes, labels, areas and crowd marks, as tensors"
-    of,images_by_id = {o['id']:[] for o in images},{o['id']:o for o in images}
+    of = {o['id']:(o,[]) for o in images}
     for a in d['annotations']:
         if a['image_id'] not in of: raise InputError(f"{file}: annotation {a.get('id')} is of image {a['image_id']}, which is not listed")
         if a['category_id'] not in labels:
             raise InputError(f"{file}: annotation {a.get('id')} has category {a['category_id']}, which is not listed")
-        b = _box(a, images_by_id[a['image_id']], file)
+        im,rows = of[a['image_id']]
+        b = _box(a, im, file)
         if b is None: continue
         area = a.get('area')
-        if area is None: area = float((b[2:]-b[:2]).prod())
-        of[a['image_id']].append((b, labels[a['category_id']], area, a.get('iscrowd') or 0))
-    found = [_columns(o) for o in of.values()]
+        if area is None: area = box_area(b[None]).item()
+        rows.append((b, labels[a['category_id']], area, a.get('iscrowd') or 0))
+    found = [_columns(rows) for _,rows in of.values()]
     b = torch.cat([o['boxes'] for o in found])
     if d['annotations'] and not (b[:,2:]-b[:,:2]>=1).all(1).any():
         raise InputError(f"{file} has no box that is a pixel wide and high: COCO's format has pixels, not shares of the picture")
@@ -310,10 +311,9 @@ def create_batches(self:CocoDL,
 ):
     "Yield the batches of one epoch; `last_idxs` says which images the newest one holds"
     order,ds,dev = self.begin(samps),self.dataset,self.device or torch.device('cpu')
-    seed = int(torch.randint(2**62, (1,), generator=self.gen)) if ds.split_idx==0 else None
+    seed = _epoch_seed(self)
     def f(lo, hi, n): return n,lo,order[lo:hi],[ds[i] for i in order[lo:hi].tolist()]
-    todo = [(lo,hi,self.last_n) for lo,hi in self.shares(len(order))]
-    for self.last_n,lo,self.last_idxs,items in _ahead(f, todo, _threads(dev, self.world) if self.workers is None else self.workers):
+    for self.last_n,lo,self.last_idxs,items in _ahead(self, f, len(order), dev):
         done = [self.transform(*o, None if seed is None else seed+lo+k) for k,o in enumerate(items)]
         yield tuple(map(list, zip(*(_plain(*o, dev) for o in done))))
 
@@ -367,8 +367,7 @@ def coco_dls(
     if holdout: train,valid = _hold_out(train, holdout)
     else: valid = CocoData(*_instances(path, 'val'), train)
     tfms = [v2.RandomHorizontalFlip()] if tfms is None else [*tfms]
-    tr,va = _both(CocoDL, train, valid, bs, val_bs or bs, drop_last, device, tfms=tfms, seed=seed, workers=workers).loaders
-    return CocoDataLoaders(tr, va, device=tr.device)
+    return _both(CocoDL, train, valid, bs, val_bs or bs, drop_last, device, CocoDataLoaders, tfms=tfms, seed=seed, workers=workers)
 
 def _hold_out(data, n):
     "Training and validation part of a training set: `n` images for each class, or a share below 1, are drawn by a fixed seed"

@@ -150,12 +150,6 @@ class StoreDL(SharedDL):
         store_attr(','.join(self._own))
         self.last_boxes = self.last_flips = None
 
-# %% ../../nbs/22_data.imagenet.ipynb #325ea430
-@patch
-def augments(self:StoreDL)->bool: # training set?
-    "Whether batches are augmented"
-    return self.dataset.split_idx==0
-
 # %% ../../nbs/22_data.imagenet.ipynb #96f6264f
 @patch
 def draw(self:StoreDL,
@@ -181,13 +175,15 @@ def make(self:StoreDL,
     return px,boxes,flips
 
 # %% ../../nbs/22_data.imagenet.ipynb #b1a3e6e0
-def _threads(device, world):
-    "Threads for one process: none on a CPU, where they would take time from training; else its share of the cores"
-    return 0 if device.type=='cpu' else max(1, min(16, num_cpus()//world-1))
+def _epoch_seed(dl):
+    "What the random numbers of an epoch's batches follow from; None where nothing is augmented"
+    return int(torch.randint(2**62, (1,), generator=dl.gen)) if dl.augments() else None
 
 # %% ../../nbs/22_data.imagenet.ipynb #e320b308
-def _ahead(f, args, workers):
-    "`f` of each of `args` in order, worked on by threads `workers` calls ahead"
+def _ahead(dl, f, n, device):
+    "`f` of start, stop and size of each batch of an epoch of `n` images, in order; threads work as many calls ahead as they are"
+    args,workers = [(lo,hi,dl.last_n) for lo,hi in dl.shares(n)],dl.workers
+    if workers is None: workers = 0 if device.type=='cpu' else max(1, min(16, num_cpus()//dl.world-1))     # a CPU is busy with training
     if not workers: return (yield from starmap(f, args))
     todo = deque()
     with ThreadPoolExecutor(workers) as ex:
@@ -205,14 +201,12 @@ def create_batches(self:StoreDL,
 ):
     "Yield the batches of one epoch; `last_idxs`, `last_boxes` and `last_flips` say what the newest one holds"
     order,size,dev = self.begin(samps),self.size,self.dataset.mean.device
-    seed = int(torch.randint(2**62, (1,), generator=self.gen)) if self.augments() else None
+    seed = _epoch_seed(self)
     def f(lo, hi, n):
         (step,at),i = divmod(lo, self.bs),order[lo:hi]
         u = None if seed is None else self.draw(seed, step, n)[at:at+len(i)]
         return n,i,*self.make(i, u, size)
-    todo = [(lo,hi,self.last_n) for lo,hi in self.shares(len(order))]
-    workers = _threads(dev, self.world) if self.workers is None else self.workers
-    for self.last_n,self.last_idxs,px,self.last_boxes,self.last_flips in _ahead(f, todo, workers):
+    for self.last_n,self.last_idxs,px,self.last_boxes,self.last_flips in _ahead(self, f, len(order), dev):
         px = px.to(dev, non_blocking=True)
         m = self.last_flips.nonzero()[:,0].to(dev)
         px[m] = px[m].flip(3)

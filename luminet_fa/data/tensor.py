@@ -90,7 +90,7 @@ def __getitem__(self:TensorData, i):
     if isinstance(i, (int,np.integer)):
         x = _image_type(self.x)(self.x[i])
         return (x,) if self.y is None else (x, TensorCategory(self.y[i]))
-    if isinstance(i, (range,L)): i = list(i)
+    if isinstance(i, L): i = list(i)
     if not isinstance(i, slice): i = torch.as_tensor(i, device=self.x.device)
     return _each(self, lambda o: o[i])
 
@@ -219,6 +219,11 @@ def shares(self:SharedDL,
         lo,hi = share(self.last_n, self.rank, self.world)
         if hi>lo: yield i+lo,i+hi
 
+@patch
+def augments(self:SharedDL)->bool: # training set?
+    "Whether batches are augmented"
+    return self.dataset.split_idx==0
+
 # %% ../../nbs/19_data.tensor.ipynb #eb863cc4
 class TensorDL(SharedDL):
     "A `SharedDL` that cuts whole batches of views out of a `TensorData`, on its device"
@@ -338,9 +343,8 @@ def decode(self:SharedDL,
     b, # a batch, (x,) or (x, y)
 )->tuple: # (image,) or (image, label) on the CPU, pixels in 0..1
     "Undo the normalisation, and put on the types that know how to show themselves"
-    x,*y = b
-    mean,std = (o.to(x.device) for o in (self.dataset.mean,self.dataset.std))
-    return to_cpu(self.after_batch.decode(self._retain_dl((x*std+mean,*y))))
+    (x,*y),ds = b,self.dataset
+    return to_cpu(self.after_batch.decode(self._retain_dl((x*ds.std.to(x.device)+ds.mean.to(x.device), *y))))
 
 # %% ../../nbs/19_data.tensor.ipynb #3188a753
 def _pixels(o, mode='RGB', size=None):
@@ -467,13 +471,13 @@ def _check_dls(x, y, xv, pad, vocab, mean, std):
     if pad<0: raise InputError(f"pad must be 0 or more pixels, got {pad}")
 
 # %% ../../nbs/19_data.tensor.ipynb #01244929
-def _both(cls, train, valid, bs, val_bs, drop_last, device, **kw):
+def _both(cls, train, valid, bs, val_bs, drop_last, device, dls=TensorDataLoaders, **kw):
     "The pair of loaders of class `cls` for two data sets"
     if bs<1 or val_bs<1: raise InputError(f"batch sizes must be at least 1, got bs={bs} and val_bs={val_bs}")
     train.split_idx,d = 0,own_device(device)
     tr = cls(train.to(d), bs, shuffle=True, drop_last=drop_last, device=d, **kw)
     _check_some(tr)
-    return TensorDataLoaders(tr, cls(valid.to(d), val_bs, device=d, **kw), device=d)
+    return dls(tr, cls(valid.to(d), val_bs, device=d, **kw), device=d)
 
 # %% ../../nbs/19_data.tensor.ipynb #1b3c0058
 def tensor_dls(
@@ -517,7 +521,7 @@ def hold_out(
     "Split off the first images of each class"
     count = y.bincount()
     least = int(count[count>0].min())
-    if not (0<n<1 or 1<=n<least):
+    if not 0<n<least:
         raise InputError(f"cannot hold out {n} images per class: the smallest class has {least}, and one must stay")
     first = (n*count).round().clamp(min=1).minimum(count-1) if n<1 else torch.full_like(count, int(n))
     stay = rank_in_class(y)>=first[y]
