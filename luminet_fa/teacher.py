@@ -120,7 +120,7 @@ def input_codes(
     dls, # `DataLoaders`, or anything
 )->dict: # 'words' or column -> what its numbers stand for, in their order; measured column -> (mean, std); {} where they do not say
     "How loaders turn words, categories and measurements into numbers"
-    vocab,classes,means = (getattr(dls, k, None) for k in ('vocab','classes','means'))
+    vocab,classes,means = getattrs(dls, 'vocab', 'classes', 'means')
     words,_ = _vocabs(vocab)
     out = {} if words is None else {'words':[*words]}
     if isinstance(classes, Mapping): out |= {k:[*map(str, v)] for k,v in classes.items()}
@@ -191,7 +191,7 @@ def _tensor(xb):
 def _where(xb):
     "Device of the inputs, and their dtype if it is floating point"
     x = first(xb, lambda o: isinstance(o, Tensor) and o.is_floating_point())
-    return _tensor(xb).device,(None if x is None else x.dtype)
+    return _tensor(xb).device,getattr(x, 'dtype', None)
 
 # %% ../nbs/02_teacher.ipynb #8c3a8d5d
 @patch
@@ -320,9 +320,10 @@ def once(self:Teacher,
 )->Tensor:   # as from calling it
     "Ask the teacher, unless it has just been asked about equal inputs"
     kept,z = _answers.get(self.module, ((),None))
-    if len(kept)!=len(xb)+2 or not all(map(_equal, kept, (self.tfm,self.class_map,*xb))):
+    asked = self.tfm,self.class_map,*xb
+    if len(kept)!=len(asked) or not all(map(_equal, kept, asked)):
         z = self(*xb)
-        _answers[self.module] = _copied((self.tfm,self.class_map,*xb)),z
+        _answers[self.module] = _copied(asked),z
     return z
 
 # %% ../nbs/02_teacher.ipynb #8692bb08
@@ -366,7 +367,7 @@ def _sample_dl(dl, n, seed=0):
     if n>=total: return dl,total
     idxs = _spread(total, n, seed)
     if hasattr(dl, 'get_idxs'): return dl.new(get_idxs=lambda: idxs, n=n, shuffle=False, drop_last=False),total
-    kw = {k:getattr(dl, k) for k in ('batch_size','num_workers','collate_fn','pin_memory')}
+    kw = attrdict(dl, 'batch_size', 'num_workers', 'collate_fn', 'pin_memory')
     return torch.utils.data.DataLoader(torch.utils.data.Subset(dl.dataset, idxs), **kw),total
 
 # %% ../nbs/02_teacher.ipynb #0a8187b8
