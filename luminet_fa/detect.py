@@ -155,7 +155,7 @@ def check_targets(
     for t in targets:
         b,l = t['boxes'],t['labels']
         if not b.isfinite().all(): raise InputError("a box is not finite")
-        if b.ndim!=2 or b.shape[1]!=4: raise InputError(f"boxes must have shape (n,4), got {tuple(b.shape)}; (0,4) where an image has none")
+        if b.shape[1:]!=(4,): raise InputError(f"boxes must have shape (n,4), got {tuple(b.shape)}; (0,4) where an image has none")
         if (b[:,2:]<=b[:,:2]).any():
             raise InputError("a box ends where it begins or before: boxes are [x1, y1, x2, y2] in pixels, not [x, y, width, height]")
         if len(l) and not 1<=l.min()<=l.max()<c:
