@@ -37,9 +37,10 @@ class RoILogits(nn.Module):
     )->Tensor:      # (N,C+1), for the regions of all images one after the other
         "Logits of the regions"
         d = self.detector
-        x,boxes,sizes = self.own(raw, boxes, sizes) if self.pixels=='own' else (self.renormalized(x, sizes, stats),boxes,sizes)
+        if self.pixels=='own': x,boxes,sizes = self.own(raw, boxes, sizes)
+        else: x = self.renormalized(x, sizes, stats)
         f = d.backbone(x)
-        f = f if isinstance(f, dict) else {'0':f}
+        if not isinstance(f, dict): f = {'0':f}
         with autocast_off(x):
             rois = d.roi_heads.box_roi_pool({k:v.float() for k,v in f.items()}, boxes, sizes)
             return d.roi_heads.box_predictor(d.roi_heads.box_head(rois))[0]
