@@ -32,10 +32,11 @@ class _Tidy(Callback):
         learn, # `Learner`, or None on leaving it
     ):
         "Take the columns along when leaving"
-        if self.learn is not None and learn is None: self._columns(False)
-        elif self.learn is not None and learn is not self.learn:
-            raise InputError(f"this {type(self).__name__} belongs to another Learner already: make one for each, or "
-                             "take it from the other with remove_cb first")
+        if self.learn is not None and learn is not self.learn:
+            if learn is not None:
+                raise InputError(f"this {type(self).__name__} belongs to another Learner already: make one for each, or "
+                                 "take it from the other with remove_cb first")
+            self._columns(False)
         self.__dict__['_learner'] = learn
 
 # %% ../nbs/03_callback.ipynb #71e0fd77
@@ -109,7 +110,7 @@ def ramp(self:DistillCallback)->float: # in [0,1]
 @patch(as_prop=True)
 def _train_metrics(self:DistillCallback):
     "Does the learner show metrics of its training batches, too? One without a Recorder shows none"
-    return getattr(getattr(self.learn, 'recorder', None), 'train_metrics', False)
+    return nested_attr(self.learn, 'recorder.train_metrics', False)
 
 @patch
 def _mean(self:DistillCallback, k):
@@ -188,11 +189,11 @@ def before_train(self:DistillCallback):
     if self._teacher is None:
         raise InputError(f"this callback has no teacher, because exported learners hold none: call "
                          f"learn.{self.name}.set_teacher(teacher), or learn.remove_cb(learn.{self.name})")
-    if getattr(self.kd_func, 'needs_targ', False) and first(self.learn.cbs, risinstance(MixHandler)):
-        raise InputError(f"{type(self.kd_func).__name__} needs one label per sample, and MixUp or CutMix gives two: use "
-                         "a loss without labels")
-    if self.ignored and getattr(self.kd_func, 'needs_targ', False):
-        raise InputError(f"{type(self.kd_func).__name__} needs a label for each position, and ignored=True compares some without")
+    if getattr(self.kd_func, 'needs_targ', False):
+        who = type(self.kd_func).__name__
+        if first(self.learn.cbs, risinstance(MixHandler)):
+            raise InputError(f"{who} needs one label per sample, and MixUp or CutMix gives two: use a loss without labels")
+        if self.ignored: raise InputError(f"{who} needs a label for each position, and ignored=True compares some without")
     self._check_weights()
     self._teacher.check_data(self.dls)
     self._teacher.begin_fit(self.learn)
@@ -232,7 +233,7 @@ def _labelled(self:DistillCallback, z):
     y = first(self.yb)
     if z.ndim<3 or not isinstance(y, Tensor) or y.is_floating_point(): return
     y = y.as_subclass(Tensor).long()
-    if y.ndim==z.ndim and y.shape[1]==1: y = y.squeeze(1)
+    if y.ndim==z.ndim: y = y.squeeze(1)
     if y.ndim!=z.ndim-1: return
     ignore = getattr(self.loss_func, 'ignore_index', None)
     mask = (0<=y)&(y<z.shape[1]) if ignore is None else y!=ignore
@@ -342,8 +343,10 @@ def _check_term(self:DistillCallback, kd, z_s):
     at = self._z.to(z_s.dtype).requires_grad_()
     with autocast_off(z_s): g_t, = torch.autograd.grad(self._term(at), at)
     g_s, = torch.autograd.grad(kd, z_s, retain_graph=True)
-    least = 1e-6*(1+kd.detach().abs())/at.detach().std()                    # rounding, where both agree already
-    if not g_t.norm()<=.5*g_s.norm() and not g_t.norm()<=least and not torch.allclose(z_s, at, rtol=.1, atol=.1*at.std().item()):
+    std = at.detach().std()
+    least = 1e-6*(1+kd.detach().abs())/std                                  # rounding, where both agree already
+    n = g_t.norm()
+    if not (n<=.5*g_s.norm() or n<=least or torch.allclose(z_s, at, rtol=.1, atol=.1*std.item())):
         raise InputError(f"{getattr(self.kd_func, '__name__', type(self.kd_func).__name__)} is not smallest where "
                          "student and teacher agree: it must take raw logits "
                          "of both; nn.KLDivLoss wants log-probabilities, KDLoss is what it is meant for")
