@@ -8,6 +8,7 @@ __all__ = ['Preprocess', 'plain_learner', 'without_package', 'by_class', 'plot_d
 
 # %% ../nbs/27a_predict.ipynb #7081c028
 import argparse, warnings
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -19,15 +20,16 @@ from fastai.data.block import CategoryBlock, DataBlock
 from fastai.data.transforms import IndexSplitter, ItemGetter, Normalize
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
+from fastai.torch_core import one_param
 from fastai.vision.augment import CropPad, Resize
 from fastai.vision.data import ImageBlock
 from matplotlib.figure import Figure
 from torch import fx, nn, Tensor
-from torchvision.transforms.functional import pil_to_tensor
+from torchvision.transforms import functional as TF
 from .core import InputError, as_markdown, one_line_errors
 from .data.store import one_photo, read_image, to_8bit
 from .fold import speed_up
-from .ship import _config, _ours, _put, _strange, _student
+from .ship import _config, _logits, _ours, _put, _strange, _student
 from .ship import compare_networks, export_learner, export_onnx, load_student, model_card, save_student
 
 # %% ../nbs/27a_predict.ipynb #050c4b48
@@ -46,12 +48,11 @@ def cut(self:Preprocess,
     im:Image.Image, # RGB, of any size
 )->Image.Image:     # size x size
     "The part of a picture that the network sees"
-    (w,h),r = im.size,self.resize
+    (w,h),r,s = im.size,self.resize,self.size
     side = int(min(w/r, h/r)*r)
-    left,top = int((w-side)/2),int((h-side)/2)
-    im = im.crop((left, top, left+side, top+side)).resize((r,r), Image.BILINEAR)
-    edge = (r-self.size)//2
-    return im.crop((edge, edge, edge+self.size, edge+self.size))
+    im = TF.resized_crop(im, (h-side)//2, (w-side)//2, side, side, [r,r])
+    edge = (r-s)//2
+    return TF.crop(im, edge, edge, s, s)
 
 # %% ../nbs/27a_predict.ipynb #68199c14
 @patch
@@ -60,8 +61,7 @@ def __call__(self:Preprocess,
 )->Tensor: # float32, (B,3,size,size)
     "Pictures as a batch"
     px = torch.from_numpy(np.stack([np.asarray(self.cut(o)) for o in ims])).permute(0,3,1,2)
-    mean,std = (torch.tensor(o, dtype=torch.float32).view(-1,1,1) for o in (self.mean,self.std))
-    return (px.float()/255-mean)/std
+    return TF.normalize(px.float()/255, self.mean, self.std)
 
 # %% ../nbs/27a_predict.ipynb #39b0b547
 def plain_learner(
@@ -102,6 +102,14 @@ def by_class(
     return out.set_axis(pd.Index([vocab[i] for i in out.index], name='class'))
 
 # %% ../nbs/27a_predict.ipynb #66662320
+def _grid(rows, cols, width):
+    "A figure of rows of pictures, each `width` inches wide, and their axes; one row at least"
+    rows = max(1, rows)
+    fig = Figure(figsize=(width*cols, 2.3*rows), layout='constrained')
+    axs = fig.subplots(rows, cols, squeeze=False)
+    for ax in axs.flat: ax.axis('off')
+    return fig,axs
+
 def plot_differences(
     ims,       # RGB pictures
     y,         # labels, int64, (N,)
@@ -112,12 +120,10 @@ def plot_differences(
 )->Figure:     # which a notebook shows
     "Pictures that teacher and student take for different things"
     odd = [i for i in range(len(y)) if student[i]!=teacher[i]][:n]
-    rows = max(1, -(-len(odd)//4))
-    fig = Figure(figsize=(8, 2.3*rows), layout='constrained')
-    for i,ax in zip(odd, fig.subplots(rows, 4, squeeze=False).flat):
+    fig,axs = _grid(-(-len(odd)//4), 4, 2.)
+    for i,ax in zip(odd, axs.flat):
         ax.imshow(ims[i])
         ax.set_title(f'{vocab[y[i]]}\nteacher: {vocab[teacher[i]]}\nstudent: {vocab[student[i]]}', fontsize=8, loc='left')
-    for ax in fig.axes: ax.axis('off')
     return fig
 
 # %% ../nbs/27a_predict.ipynb #8ac3e417
@@ -127,40 +133,27 @@ def _asked(nets, pre, ims):
     for idxs in chunked(range(len(ims)), 64):
         x = pre([ims[i] for i in idxs])
         for k,net in nets.items():
-            d = next(getattr(net, 'module', net).parameters()).device
+            d = one_param(getattr(net, 'module', net)).device
             with torch.no_grad(): said[k].append(net(x.to(d)).argmax(1).cpu())
     return {k:torch.cat(v) for k,v in said.items()}
 
 def _compared(folder, model, teacher, x, ready, graph, n=10):
     "Size and latency of the student, in torch and as ONNX, beside the teacher's, on the CPU; `ready` and `graph` make functions of a batch"
-    nets,files = dict(student=model),dict(student=folder/'student.safetensors')
-    if teacher is not None: nets = dict(teacher=deepcopy(teacher.module).cpu().eval())|nets
-    nets = {k:ready(o) for k,o in nets.items()}
     f = folder/'student.onnx'
-    if f.exists(): nets['student.onnx'],files['student.onnx'] = graph(f),f
-    return compare_networks(nets, x, files, n)
+    nets = {} if teacher is None else dict(teacher=ready(deepcopy(teacher.module).cpu().eval()))
+    nets['student'] = ready(model)
+    if f.exists(): nets['student.onnx'] = graph(f)
+    return compare_networks(nets, x, {'student':folder/'student.safetensors', 'student.onnx':f}, n)
 
 def _folded(x):
     "What folds the BatchNorms of a network, as ONNX does; the teacher's may be folded already"
     return lambda m: speed_up(m, x[:2], layout=True)
 
-def _try_onnx(model, x, file, meta):
-    "Write the ONNX file; where that cannot be done, why"
-    try: export_onnx(model, x, file, metadata=meta)
-    except (ImportError, InputError) as e: return str(e)
-
-# %% ../nbs/27a_predict.ipynb #6f4c18b7
-def _session(file):
-    "The ONNX network in `file` as a function of its input, which gives all its outputs"
-    import onnxruntime as ort
-    o = ort.SessionOptions()
-    o.intra_op_num_threads = torch.get_num_threads()
-    s = ort.InferenceSession(str(file), o, providers=['CPUExecutionProvider'])
-    return lambda x: [*map(torch.from_numpy, s.run(None, {'x': x.numpy()}))]
-
-def _logits(file):
-    ask = _session(file)
-    return lambda x: ask(x)[0]
+@contextmanager
+def _noting(missing):
+    "Add to `missing` why something cannot be written, and go on"
+    try: yield
+    except (ImportError, InputError) as e: missing.append(str(e))
 
 # %% ../nbs/27a_predict.ipynb #88928f30
 _use = """
@@ -194,15 +187,6 @@ def _table(df):
     rows = [['', *df.columns], ['---']*(df.shape[1]+1), *df.astype(object).fillna('').reset_index().map(as_markdown).values]
     return '\n'.join(f"| {' | '.join(o)} |" for o in rows)
 
-def _card(folder, what, found, data, taught, row, limits, classes, networks, use):
-    "The model card of the student in `folder`; `what` was found of teacher and student"
-    metrics = {what: found['student']} | {f'{what} of {"the "*(k=="teacher")}{k}': v for k,v in found.items() if k!='student'}
-    card = model_card(folder.name, _config(folder), metrics, data, taught, row, limits)
-    unit = 'points' if what=='AP' else '%'
-    by_class = f'{what[0].upper()}{what[1:]} in {unit}, on {as_markdown(data)}.'
-    parts = [card, '## By class', by_class, _table(classes), '## Size and latency', _table(networks), '']
-    return '\n\n'.join(parts)+use
-
 @dataclass
 class Shipped:
     "What was written, and what was found"
@@ -214,6 +198,18 @@ class Shipped:
         tables = self.classes.to_string(), self.networks.astype(object).fillna('').to_string()
         return '\n\n'.join([*tables, '\n'.join([*self.missing, f'the student is in {self.folder}'])])
     __repr__ = __str__
+
+def _with_card(shipped, what, found, data, taught, row, limits, use):
+    "`shipped`, with a model card in its folder; `what` was found of teacher and student"
+    folder,metrics = shipped.folder,{what: found['student']}
+    metrics |= {f'{what} of {"the "*(k=="teacher")}{k}': v for k,v in found.items() if k!='student'}
+    unit = 'points' if what=='AP' else '%'
+    by_class = f'{what[0].upper()}{what[1:]} in {unit}, on {as_markdown(data)}.'
+    with _noting(shipped.missing):
+        card = model_card(folder.name, _config(folder), metrics, data, taught, row, limits)
+        parts = [card, '## By class', by_class, _table(shipped.classes), '## Size and latency', _table(shipped.networks), use]
+        _put(folder/'README.md', '\n\n'.join(parts).encode())
+    return shipped
 
 # %% ../nbs/27a_predict.ipynb #dac8efcf
 def ship_classifier(
@@ -236,7 +232,7 @@ def ship_classifier(
     model = deepcopy(model).cpu().float().eval()
     learn = plain_learner(model, vocab, pre, folder)
     if teacher is not None: teacher.check_data(learn.dls)
-    said = _asked({k:o for k,o in dict(teacher=teacher, student=model).items() if o is not None}, pre, ims)
+    said = _asked(dict(student=model) if teacher is None else dict(teacher=teacher, student=model), pre, ims)
     x = pre([ims[i%len(ims)] for i in range(16)])
     classes = by_class({k:v==y for k,v in said.items()}, y, vocab)
     top1 = {k:round((v==y).double().mean().item(), 4) for k,v in said.items()}
@@ -244,12 +240,10 @@ def ship_classifier(
     learn.model = without_package(model)
     with warnings.catch_warnings(action='ignore'): export_learner(learn)
     if any(map(_ours, learn.model.modules())): missing.append(f"export.pkl opens only where luminet_fa is: {arch} is made of its parts")
-    if why := _try_onnx(model, x[:2], folder/'student.onnx', dict(preprocess=asdict(pre), vocab=[*vocab])): missing.append(why)
+    with _noting(missing): export_onnx(model, x[:2], folder/'student.onnx', metadata=dict(preprocess=asdict(pre), vocab=[*vocab]))
     networks = _compared(folder, model, teacher, x, _folded(x), _logits)
-    try: _put(folder/'README.md', _card(folder, 'accuracy', top1, data, taught, row, limits, classes, networks, _use).encode())
-    except ImportError as e: missing.append(str(e))
     if teacher is not None: plot_differences(ims, y, said['student'], said['teacher'], vocab).savefig(folder/'differences.png', dpi=130)
-    return Shipped(folder, classes, networks, missing)
+    return _with_card(Shipped(folder, classes, networks, missing), 'accuracy', top1, data, taught, row, limits, _use)
 
 # %% ../nbs/27a_predict.ipynb #5cc68720
 class Predictor:
@@ -289,9 +283,9 @@ class BoxPredictor:
         photo, # file, or a picture
     )->pd.DataFrame: # a row for each box: name, score in [0,1], and x1, y1, x2, y2 in pixels of the photograph
         "What is on `photo`, and where"
-        with torch.no_grad(): found, = self.net([pil_to_tensor(_picture(photo))/255])
-        boxes,labels,scores = (found[k][found['scores']>=self.least] for k in ('boxes','labels','scores'))
-        rows = [(self.vocab[l], s, *b) for l,s,b in zip(labels.tolist(), scores.tolist(), boxes.tolist())]
+        with torch.no_grad(): found, = self.net([TF.pil_to_tensor(_picture(photo))/255])
+        keep = found['scores']>=self.least
+        rows = [(self.vocab[l], s, *b) for l,s,b in zip(*(found[k][keep].tolist() for k in ('labels','scores','boxes')))]
         return pd.DataFrame(rows, columns='name score x1 y1 x2 y2'.split())
 
 def predictor(

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 import pandas as pd, safetensors.torch, torch
 from torch import nn, Tensor
-from fastcore.all import first, noop, risinstance, tuplify
-from fastai.learner import Learner
+from fastcore.all import first, nested_attr, noop, risinstance, tuplify
+from fastai.learner import Learner, replacing_yield
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 import luminet_fa
 from .core import InputError, PathError, eval_mode, replacing
@@ -57,9 +57,10 @@ def _data(model):
 # %% ../nbs/27_ship.ipynb #a3520d44
 def _config(folder):
     "What save_student wrote into `folder`; no files where there is nothing of it"
-    cfg = {}
-    with suppress(FileNotFoundError, ValueError): cfg = json.loads((folder/'config.json').read_bytes())
-    return {'files': {}, **(cfg if isinstance(cfg, dict) and 'luminet_fa' in cfg else {})}
+    with suppress(FileNotFoundError, ValueError, TypeError):                # TypeError: something else than a mapping
+        cfg = json.loads((folder/'config.json').read_bytes())
+        if 'luminet_fa' in cfg: return {'files': {}, **cfg}
+    return {'files': {}}
 
 def _strange(folder, cfg):
     "Those of the other forms in `folder` that are not known to be the student's"
@@ -84,24 +85,19 @@ def _ours(o):
     "Is `o` from this package, or of a class that is derived from one of its classes, and can the student do without it?"
     return not isinstance(o, _needed) and any(f"{getattr(c, '__module__', '')}.".startswith('luminet_fa.') for c in (o, *type(o).__mro__))
 
-# %% ../nbs/27_ship.ipynb #8fa1666e
-@contextmanager
-def _without_ours(learn):
-    "`learn` without the callbacks and metrics of this package"
-    metrics,made_with = learn.metrics,getattr(learn, '__stored_args__', {})
-    with learn.removed_cbs([cb for cb in learn.cbs if _ours(cb)]):
-        learn.metrics = [m for m in metrics if not _ours(m) and not _ours(getattr(m, 'func', m))]
-        learn.__stored_args__ = {k: learn.metrics if k=='metrics' else v for k,v in made_with.items()}
-        try: yield learn
-        finally: learn.metrics,learn.__stored_args__ = metrics,made_with
-
 # %% ../nbs/27_ship.ipynb #e44f1e33
+_replaced = contextmanager(replacing_yield)      # fastai's is a generator only
+
 def export_learner(
     learn:Learner,           # a trained one; it is not changed
     fname='export.pkl',      # file, within `learn.path` unless it is an absolute path
 )->Path:                     # the file
     "`learn.export` without anything of this package that the student does not need"
-    with _without_ours(learn): learn.export(fname)
+    mets = learn.metrics.filter(lambda m: _ours(m) or _ours(getattr(m, 'func', m)), negate=True)
+    made = {k: mets if k=='metrics' else v for k,v in learn.__stored_args__.items()}
+    ours = learn.cbs.filter(_ours)
+    with learn.removed_cbs(ours), _replaced(learn, 'metrics', mets), _replaced(learn, '__stored_args__', made):
+        learn.export(fname)
     _add_form(learn.path/fname, learn.model)
     return learn.path/fname
 
@@ -110,9 +106,9 @@ def _vocab(o): return class_names(getattr(o, 'vocab', None)) or []
 
 def _classes(dls, n_inp):
     "Names of the classes, a list for each target where there are several"
-    parts = getattr(getattr(dls.train, 'dataset', None), 'tls', ())     # inputs and targets; `dls.vocab` is all their vocabularies at once
+    parts = nested_attr(dls, 'train.dataset.tls', ())     # inputs and targets; `dls.vocab` is all their vocabularies at once
     if 'vocab' in vars(dls) or not parts: return _vocab(dls)
-    targets = [*(parts[n_inp:] or parts), *getattr(dls.train.after_item, 'fs', ())]   # a language model says what it reads
+    targets = [*(parts[n_inp:] or parts), *nested_attr(dls, 'train.after_item.fs', ())]   # a language model says what it reads
     names = [v for v in map(_vocab, targets) if v]
     return names[0] if len(names)==1 else names
 
@@ -125,10 +121,10 @@ def _inputs(dls):
 
 def _input(x):
     "Shape and type of one input; a detector's images come in a list, each with its own height and width; None for what is no tensor"
-    if isinstance(x, Tensor): one,shape = x,x.shape[1:]
-    elif isinstance(x, list) and isinstance(first(x), Tensor): one,shape = x[0],(len(x[0]),'height','width')
-    else: return None
-    return dict(shape=list(shape), dtype=str(one.dtype).removeprefix('torch.'))
+    many = isinstance(x, list)
+    one = first(x) if many else x
+    if not isinstance(one, Tensor): return None
+    return dict(shape=[len(one),'height','width'] if many else [*x.shape[1:]], dtype=str(one.dtype).removeprefix('torch.'))
 
 # %% ../nbs/27_ship.ipynb #6cfdfe20
 def _distillation(learn, cb):
@@ -298,8 +294,7 @@ def _export(model, x, file, rtol, write, read):
         with replacing(file) as tmp:
             m,asked,traced = _ready(model, x)
             write(m, tmp, traced)
-            new = read(tmp)
-            off = _apart(new, m, asked, rtol)
+            off = _apart(read(tmp), m, asked, rtol)
             if not off<=rtol: raise InputError(f"it would answer differently from the network, by {off:.2g} of the largest number")
     except OSError: raise
     except Exception as e: raise InputError(f"{file} was not written: {(str(e).strip() or type(e).__name__).splitlines()[0]}") from e
@@ -321,6 +316,20 @@ def export_program(
     return _export(model, x, file, rtol, write, lambda f: torch.export.load(f).module())
 
 # %% ../nbs/27_ship.ipynb #585654e0
+def _session(file):
+    "The ONNX network in `file` as a function of its inputs, which gives all its outputs"
+    import onnxruntime as ort
+    o = ort.SessionOptions()
+    o.intra_op_num_threads = torch.get_num_threads()
+    s = ort.InferenceSession(str(file), o, providers=['CPUExecutionProvider'])
+    names = [o.name for o in s.get_inputs()]
+    return lambda *xs: [*map(torch.from_numpy, s.run(None, {k: x.numpy() for k,x in zip(names, xs)}))]
+
+def _logits(file):
+    ask = _session(file)
+    return lambda *xs: ask(*xs)[0]
+
+# %% ../nbs/27_ship.ipynb #a0415340
 def export_onnx(
     model:nn.Module,  # the student; it is not changed
     x,                # a batch of its inputs, as for export_program; for a detector at least two images (3,H,W) in 0..1, all of one size
@@ -329,7 +338,7 @@ def export_onnx(
     metadata:dict=None, # name -> what JSON knows, kept in the file
 )->float:             # the difference
     "`model` in `file` for ONNX Runtime, whose answers are checked; inputs `x`, or `x0`, `x1`...; a detector takes one image"
-    try: import onnx, onnxruntime as ort, onnxscript  # noqa: F401 torch needs it
+    try: import onnx, onnxruntime, onnxscript  # noqa: F401 torch needs the last one
     except ImportError as e:
         raise ImportError(f"ONNX needs more packages ({e.name} is missing): pip install onnx onnxruntime onnxscript") from None
     n,boxes = len(tuplify(x)),_detects(model)
@@ -342,13 +351,7 @@ def export_onnx(
         proto = onnx.load(f)
         onnx.helper.set_model_props(proto, {k:json.dumps(o) for k,o in metadata.items()})
         onnx.save(proto, f)
-    def read(f):
-        s = ort.InferenceSession(str(f), providers=['CPUExecutionProvider'])
-        def ask(*xs):
-            out = tuple(map(torch.from_numpy, s.run(None, {k: o.numpy() for k,o in zip(names, xs)})))
-            return out if boxes else out[0]
-        return ask
-    return _export(model, x, file, rtol, write, read)
+    return _export(model, x, file, rtol, write, _session if boxes else _logits)
 
 # %% ../nbs/27_ship.ipynb #778bb5e7
 def _seconds(f, n):

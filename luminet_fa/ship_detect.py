@@ -14,11 +14,12 @@ import pandas as pd, torch
 from matplotlib.figure import Figure
 from torch import nn, Tensor
 from torchvision.transforms import functional as TF
+from fastai.layers import Lambda
 from fastai.torch_core import to_cpu
 from .detect import _accumulator, _detections, detect_learner, show_boxes
 from .data.sets import _teacher_finds
-from .predict import Shipped, _card, _compared, _session, _try_onnx
-from .ship import _put, export_learner, save_student
+from .predict import Shipped, _compared, _grid, _noting, _with_card
+from .ship import _session, export_learner, export_onnx, save_student
 
 # %% ../nbs/27b_ship_detect.ipynb #b27b0006
 def ap_by_class(
@@ -48,7 +49,7 @@ def fit_into(
     "An image as large as it fits into the upper left corner of a frame"
     k = _scale(x, hw)
     x = TF.resize(x, [max(1, round(s*k)) for s in x.shape[1:]], antialias=True)
-    return nn.functional.pad(x, (0, hw[1]-x.shape[2], 0, hw[0]-x.shape[1]))
+    return TF.crop(x, 0, 0, *hw)                                                   # with black where there is no image
 
 def usual_size(
     hw:Tensor, # heights and widths of images, int64, (N,2)
@@ -68,11 +69,9 @@ def plot_boxes(
     "Images in which detectors find different things"
     def seen(o): return Counter(o['labels'][o['scores']>=least].tolist())
     odd = [i for i,os in enumerate(zip(*found.values())) if any(seen(o)!=seen(os[0]) for o in os)][:n]
-    fig = Figure(figsize=(2.6*(1+len(found)), 2.3*max(1, len(odd))), layout='constrained')
-    axs = fig.subplots(max(1, len(odd)), 1+len(found), squeeze=False)
+    fig,axs = _grid(len(odd), 1+len(found), 2.6)
     for i,row in zip(odd, axs):
         for ax,(k,o) in zip(row, {'annotated':targets, **found}.items()): show_boxes(ims[i], o[i], vocab, least, ax, k)
-    for ax in fig.axes: ax.axis('off')
     return fig
 
 # %% ../nbs/27b_ship_detect.ipynb #b27b0010
@@ -100,18 +99,7 @@ With luminet_fa: `predict(folder, 'photo.jpg')`, or `python -m luminet_fa.predic
 `load_learner('export.pkl')` needs luminet_fa, too; a `.pkl` is a program, to be opened where its author is trusted.
 """
 
-class _Batch(nn.Module):
-    "A detector of a batch of images of one size"
-    def __init__(self,
-        model, # a detector
-    ):
-        super().__init__()
-        self.model = model
-    def forward(self,
-        x, # images, 0..1, (B,3,H,W)
-    ):
-        "What it finds"
-        return self.model([*x])
+def _of_batch(model): return nn.Sequential(Lambda(list), model)      # a detector of a batch of images of one size
 
 def _of_each(file):
     ask = _session(file)
@@ -159,12 +147,10 @@ def ship_detector(
     save_student(learn, folder, arch, cb, net=net, frame=frame, AP=ap, measured=data, row=row)
     with warnings.catch_warnings(action='ignore'): export_learner(learn)
     some = [fit_into(x, frame) for x,o in zip(xs, found['student']) if len(o['boxes'])][:8]
-    if why := _try_onnx(model, some, folder/'student.onnx', dict(frame=frame, vocab=[*dls.vocab])): missing.append(why)
-    else:
+    with _noting(missing):
+        export_onnx(model, some, folder/'student.onnx', metadata=dict(frame=frame, vocab=[*dls.vocab]))
         by_graph,of_graph = ap_by_class({'student.onnx':_by_graph(folder/'student.onnx', xs, frame)}, ts, dls.vocab)
         classes,ap = classes.join(by_graph[['student.onnx']]),ap|of_graph
-    networks = _compared(folder, model, teacher, torch.stack([fit_into(x, frame) for x in xs[:2]]), _Batch, _of_each, n=3)
-    try: _put(folder/'README.md', _card(folder, 'AP', ap, data, taught, row, limits, classes, networks, _use).encode())
-    except ImportError as e: missing.append(str(e))
+    networks = _compared(folder, model, teacher, torch.stack([fit_into(x, frame) for x in xs[:2]]), _of_batch, _of_each, n=3)
     if teacher is not None: plot_boxes(xs, ts, found, dls.vocab).savefig(folder/'differences.png', dpi=130)
-    return Shipped(folder, classes, networks, missing)
+    return _with_card(Shipped(folder, classes, networks, missing), 'AP', ap, data, taught, row, limits, _use)
