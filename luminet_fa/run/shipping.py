@@ -7,9 +7,9 @@ __all__ = ['chosen', 'ship_run']
 
 # %% ../../nbs/34a_run.shipping.ipynb #d289a559
 import pandas as pd
-from fastcore.foundation import first
+from fastcore.basics import first, risinstance
 from pathlib import Path
-from PIL import Image
+from torchvision.transforms.functional import to_pil_image
 from ..callback import DistillCallback
 from ..core import pick
 from ..data.coco import CocoData, _instances, has_instances
@@ -28,11 +28,13 @@ class _Pictures:
         images, # an Images
     ): self.images = images
     def __len__(self): return len(self.images)
-    def __getitem__(self, i): return Image.fromarray(self.images[int(i)].permute(1,2,0).numpy())
+    def __getitem__(self, i): return to_pil_image(self.images[int(i)])
+
+def _name(job): return Path(job.path).resolve().name     # of the folder of pictures
 
 def _measured(job, dls):
     "Pictures and labels that a shipped student is measured on, and what they are, in words"
-    store,of = Store(job._store()),Path(job.path).resolve().name
+    store,of = Store(job._store()),_name(job)
     if store.meta['splits'].get('test'):
         o = store['test']
         return _Pictures(Images(o)),o.y,f'{len(o)} test pictures of {of}'
@@ -41,7 +43,7 @@ def _measured(job, dls):
 
 def _with_boxes(job, dls):
     "Loaders whose `valid` a shipped detector is measured on, and what is there, in words"
-    of,ds = Path(job.path).resolve().name,dls.valid.dataset
+    of,ds = _name(job),dls.valid.dataset
     if not has_instances(job.path, 'test'): return dls,f'{len(ds)} validation pictures of {of}'
     test = CocoData(*_instances(job.path, 'test'), dls.train.dataset)
     return type(dls)(dls.train, dls.valid.new(test), device=dls.device),f'{len(test)} test pictures of {of}'
@@ -79,8 +81,8 @@ def ship_run(
     net = job.net(r, start=False)
     model = load_weights(job.data.task.model(r.student, dls.c, **net), read_weights(file), file)
     row = rows[(rows.method==m) & (rows.seed==seed)].iloc[-1]
-    cb = first(job.method_cbs(m, dls), lambda o: isinstance(o, DistillCallback))
-    folder,measured = Path(job.out)/f'{Path(job.path).resolve().name}-student',(_with_boxes if boxes else _measured)(job, dls)
+    cb = first(job.method_cbs(m, dls), risinstance(DistillCallback))
+    folder,measured = Path(job.out)/f'{_name(job)}-student',(_with_boxes if boxes else _measured)(job, dls)
     known = job.teacher.ask,r.teacher,cb,row,_chosen_by*('validation' in measured[-1])+_known
     if boxes: return ship_detector(folder, model, r.student, net, *measured, *known)
     pre = Preprocess(dls.valid.size, dls.valid.resize, *norm_stats(dls))
