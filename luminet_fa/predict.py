@@ -142,7 +142,7 @@ def _compared(folder, model, teacher, x, ready, graph, n=10):
     f = folder/'student.onnx'
     nets = {} if teacher is None else dict(teacher=ready(deepcopy(teacher.module).cpu().eval()))
     nets['student'] = ready(model)
-    if f.exists(): nets['student.onnx'] = graph(f)
+    if f.exists() and not _strange(folder, _config(folder)): nets['student.onnx'] = graph(f)
     return compare_networks(nets, x, {'student':folder/'student.safetensors', 'student.onnx':f}, n)
 
 def _folded(x):

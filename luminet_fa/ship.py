@@ -58,8 +58,8 @@ def _data(model):
 def _config(folder):
     "What save_student wrote into `folder`; no files where there is nothing of it"
     with suppress(FileNotFoundError, ValueError, TypeError):                # TypeError: something else than a mapping
-        cfg = json.loads((folder/'config.json').read_bytes())
-        if 'luminet_fa' in cfg: return {'files': {}, **cfg}
+        cfg = {'files': {}, **json.loads((folder/'config.json').read_bytes())}
+        if 'luminet_fa' in cfg and isinstance(cfg['files'], dict): return cfg
     return {'files': {}}
 
 def _strange(folder, cfg):
@@ -165,7 +165,7 @@ def _student(folder):
     for n in ('config.json',_weights):
         if not (folder/n).is_file(): raise PathError(f"there is no {n} in {folder}: save_student makes it")
     cfg,now = _config(folder),_sha((folder/_weights).read_bytes())
-    if 'luminet_fa' not in cfg or not isinstance(cfg['files'], dict):
+    if 'luminet_fa' not in cfg:
         raise InputError(f"the config.json in {folder} was not written by save_student")
     if cfg['files'].get(_weights, now)!=now:
         raise InputError(f"config.json and {_weights} in {folder} are of two students: save the student again")

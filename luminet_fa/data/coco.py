@@ -90,6 +90,8 @@ def has_instances(
     except PathError: return False
 
 _wanted = dict(images=('id','file_name'), categories=('id','name'), annotations=('image_id','category_id','bbox'))
+_kinds = (dict.fromkeys(('file_name','name'), str|None) | dict.fromkeys(('id','image_id','category_id'), int|float|str|None) |
+          dict.fromkeys(('width','height','area','iscrowd'), int|float|None))
 
 # %% ../../nbs/22a_data.coco.ipynb #120c4b35
 def _read(file):
@@ -100,10 +102,15 @@ def _read(file):
         if not isinstance(d, dict) or not isinstance(d.get(k), list):
             raise InputError(f"{file} has no list of {k}, which COCO's format has")
         for o in d[k]:
-            if isinstance(o, dict) and all(o.get(n) is not None for n in need): continue
-            raise InputError(f"{file} has {k} without {' or '.join(need)}: {o}")
+            if not isinstance(o, dict) or any(o.get(n) is None for n in need):
+                raise InputError(f"{file} has {k} without {' or '.join(need)}: {o}")
+            for n,kind in _kinds.items():
+                if isinstance(o.get(n), kind): continue
+                raise InputError(f"{file} has {k} whose {n} is {o[n]!r}, which it cannot be in COCO's format")
     if not d['images']: raise InputError(f"{file} lists no images")
     for k in ('images','categories'):
+        if len({isinstance(o['id'], str) for o in d[k]})>1:
+            raise InputError(f"{file} has both numbers and texts as ids of its {k}")
         for name in _wanted[k]:
             twice = [v for v,n in Counter(o[name] for o in d[k]).items() if n>1]
             if twice: raise InputError(f"{file} has the {name} {twice[0]} twice among its {k}")

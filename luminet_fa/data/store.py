@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Report', 'to_8bit', 'read_image', 'one_photo', 'photo_header', 'has_valid', 'scan_images', 'build_store',
-           'StoreSplit', 'Store', 'luminet_store']
+           'StoreSplit', 'Store', 'luminet_store', 'store_main']
 
 # %% ../../nbs/18_data.store.ipynb #b8e74dcc
 import errno, hashlib, io, json, os, re, shutil, stat, sys, warnings
@@ -16,7 +16,7 @@ import numpy as np, torch
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from fastcore.basics import chunked, groupby, num_cpus, partition, patch, val2idx
 from fastcore.meta import delegates
-from fastcore.script import call_parse
+from fastcore.script import anno_parser
 from fastai.learner import replacing_yield
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as TF
@@ -155,6 +155,7 @@ def one_photo(
     "Turn what goes wrong with one picture into an InputError that names it"
     if not Path(file).exists(): raise PathError(f"there is no picture at {file}")
     try: yield
+    except PathError: raise                                                 # says already what is wrong
     except UnidentifiedImageError: raise InputError(f"{file} holds no picture that can be read") from None
     except OSError as e: raise InputError(f"{file} cannot be read as a picture: {e}") from None
 
@@ -175,7 +176,7 @@ def _mode(e):
     "Type of the file that the directory entry `e` leads to; 0 where it leads nowhere"
     try: return stat.S_IFMT(e.stat().st_mode)
     except OSError as err:
-        if err.errno in (errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG): return 0
+        if err.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG): return 0
         raise
 
 # %% ../../nbs/18_data.store.ipynb #a3b2555b
@@ -614,7 +615,6 @@ def verify(self:Store,
     return [o['file'] for o in with_bar(self.chunks, progress) if _file_hash(self.folder/o['file'])!=o['hash']]
 
 # %% ../../nbs/18_data.store.ipynb #df183692
-@call_parse
 @delegates(build_store, but=['progress','chunk'])
 def luminet_store(
     path:str, # folder with train/<class>/, val/<class>/ (or valid/, validation/) and perhaps test/<class>/; or of shards
@@ -625,3 +625,12 @@ def luminet_store(
     with one_line_errors(path, out, interrupted='the same command goes on from the last finished chunk'):
         st = build_store(path, out, progress=sys.stdout.isatty(), **kwargs)
     print(f'{st.report}\n{st}')
+
+# %% ../../nbs/18_data.store.ipynb #830d6b86
+def store_main():
+    "`luminet_store` as a program; its options with underscores, or with hyphens as fastcore 2 has them"
+    p = anno_parser(luminet_store, prog='luminet_store')
+    for o,a in [*p._option_string_actions.items()]:
+        if o[:2]=='--': p._option_string_actions |= {f"--{o[2:].replace(*how)}": a for how in ('-_','_-')}
+    args = vars(p.parse_args())
+    luminet_store(**{k: args[k] for k in args.keys()-{'pdb','xtra'}})

@@ -83,7 +83,7 @@ def ship_run(
     row = rows[(rows.method==m) & (rows.seed==seed)].iloc[-1]
     cb = first(job.method_cbs(m, dls), risinstance(DistillCallback))
     folder,measured = Path(job.out)/f'{_name(job)}-student',(_with_boxes if boxes else _measured)(job, dls)
-    known = job.teacher.ask,r.teacher,cb,row,_chosen_by*('validation' in measured[-1])+_known
+    known = job.teacher.ask,r.teacher,cb,row,_chosen_by*(' validation pictures of ' in measured[-1])+_known
     if boxes: return ship_detector(folder, model, r.student, net, *measured, *known)
     pre = Preprocess(dls.valid.size, dls.valid.resize, *norm_stats(dls))
     return ship_classifier(folder, model, r.student, dls.vocab, pre, *measured, *known)
