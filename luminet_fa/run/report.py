@@ -44,17 +44,16 @@ def _critical(corr, df):
     return optimize.brentq(miss, low, 1.02*high, xtol=1e-3)
 
 # %% ../../nbs/34_run.report.ipynb #a92ad7b0
-def _two_way(rows, methods, col):
-    "Differences of the first of `methods` and the others, and half the widths of their intervals, by least squares"
-    rows = rows[rows.method.isin(methods)]
-    x = pd.concat([rows.method.to_frame()==m for m in methods] + [pd.get_dummies(rows.seed, drop_first=True)], axis=1).to_numpy(float)
-    beta,_,rank,_ = np.linalg.lstsq(x, rows[col], rcond=None)
-    df = len(x)-rank
-    less = np.eye(1, x.shape[1])-np.eye(len(methods)-1, x.shape[1], 1)    # each row: the first method less another
-    v = less@np.linalg.pinv(x.T@x)@less.T
+def _two_way(rows, control, others, col):
+    "Differences of `control` and each of `others`, and half the widths of their intervals, by least squares"
+    rows,k = rows[rows.method.isin([control,*others])],len(others)
+    x = np.hstack([pd.get_dummies(rows.method)[others], pd.get_dummies(rows.seed)]).astype(float)
+    beta,(rest,),rank,_ = np.linalg.lstsq(x, rows[col], rcond=None)       # of a method: how far it is above the control
+    v = np.linalg.inv(x.T@x)[:k,:k]
     se = np.sqrt(np.diag(v))
     corr = tuple(map(tuple, (v/np.outer(se, se)).round(6)))
-    return less@beta, _critical(corr, df)*se*np.sqrt(((rows[col]-x@beta)**2).sum()/df)
+    df = len(x)-rank
+    return -beta[:k], _critical(corr, df)*se*np.sqrt(rest/df)
 
 # %% ../../nbs/34_run.report.ipynb #f9881baa
 def contrasts(
@@ -65,12 +64,11 @@ def contrasts(
 )->pd.DataFrame:    # for each other method points, low and high of the interval (NaN below three seeds) and the seeds in common
     "The control less each other method, with Dunnett's simultaneous 95 % intervals"
     wide = rows.pivot_table(index='seed', columns='method', values=col, sort=False)
-    others = [m for m in wide if m!=control]
-    diff = wide[others].rsub(wide[control], axis=0)
-    out = pd.DataFrame(dict(points=diff.mean(), low=np.nan, high=np.nan, seeds=diff.count()), index=others).rename_axis(f'{control} less')
-    enough = [m for m in others if out.seeds[m]>=3]
+    diff = wide.rsub(wide[control], axis=0).drop(columns=control)
+    out = pd.DataFrame(dict(points=diff.mean(), low=np.nan, high=np.nan, seeds=diff.count())).rename_axis(f'{control} less')
+    enough = [m for m in diff if out.seeds[m]>=3]
     if enough:
-        d,w = _two_way(rows, [control,*enough], col)
+        d,w = _two_way(rows, control, enough, col)
         w = np.maximum(w, least)
         out.loc[enough, ['points','low','high']] = np.column_stack([d, d-w, d+w])
     return out
@@ -91,18 +89,17 @@ def newest(
     rows,        # dicts or a DataFrame, with the column 'date' where rows may have been repeated
 )->pd.DataFrame: # in their order; with all columns of the protocol, empty where the rows do not have them, and `times` each was run
     "Of runs that differ in nothing but their date the newest"
-    rows = rows_now(rows)
-    rows = rows.reindex(columns=rows.columns.union([*_keys,'seed','date'], sort=False))
+    rows,same = rows_now(rows),[*_keys,'seed']
+    rows = rows.reindex(columns=rows.columns.union([*same,'date'], sort=False))
     for c,v in _unsaid.items(): rows[c] = rows[c].astype(object).fillna(v).astype(type(v))
     for c,usual in dict(opt='sgd', size='', labels='').items():             # all methods share them, although they stood among the settings
-        found = rows.settings.str.extract(rf'\b(?<!_){c}=(\S+)')[0]
-        rows[c] = rows[c].astype(object).fillna(found).fillna(usual).map(_number)
-        rows['settings'] = rows.settings.str.replace(rf' ?\b(?<!_){c}=\S+', '', regex=True).str.strip()
+        said = rf' ?\b{c}=(\S+)'
+        rows[c] = rows[c].astype(object).fillna(rows.settings.str.extract(said)[0]).fillna(usual).map(_number)
+        rows['settings'] = rows.settings.str.replace(said, '', regex=True).str.strip()
     when = pd.to_datetime(rows.date, utc=True, format='ISO8601', errors='coerce')    # without a zone, as once written: UTC
     for o in rows.date[when.isna() & (rows.date!='')]:
         raise InputError(f"a row has the date {o!r}, and which one is the newest cannot be told: 2026-01-31 is wanted")
     rows = rows.loc[when.sort_values(kind='stable', na_position='first').index]
-    same = [*_keys,'seed']
     rows['times'] = rows.groupby(same, dropna=False).seed.transform('size')
     return rows.drop_duplicates(same, keep='last').sort_index()
 
@@ -116,10 +113,9 @@ def newest_comparison(
     "Students of `recipe`, measured on the test set, of the comparison that the newest of them belongs to"
     rows = newest(rows)
     own = dict(recipe=recipe.name, holdout=0, epochs=recipe.epochs, schedule=recipe.schedule, opt=recipe.optimiser)
-    same = rows.method!='teacher'
-    for k,v in own.items(): same &= rows[k]==v
-    which = _comparisons(rows[same]).ngroup()
-    return rows[same][which.isin(which.tail(1))]
+    rows = rows[(rows.method!='teacher') & (rows[[*own]]==pd.Series(own)).all(axis=1)]
+    which = _comparisons(rows).ngroup()
+    return rows[which.isin(which.tail(1))]
 
 # %% ../../nbs/34_run.report.ipynb #37a38cb0
 def _label(m): return distill_methods[m].label if m in distill_methods else m
@@ -208,20 +204,17 @@ def verdict(self:Summary)->str: # a sentence or two
     return self._verdict() + (f' Without a result, because the loss became NaN or infinite: {lost}.' if lost else '')
 
 # %% ../../nbs/34_run.report.ipynb #406cd36b
-def _tested(rows):
-    "How many images the results of one comparison were measured on; 0 where nobody says"
-    if 'tested' in rows and rows.tested.notna().any(): return int(rows.tested.max())
-    return 0 if rows.holdout.any() else _data(rows.recipe.iloc[0]).tests
-
 def _counted(rows):
-    "As `_tested`, and 0 where results are no shares of the images, as AP is none"
-    return _tested(rows) if _data(rows.recipe.iloc[0]).task.counted else 0
+    "How many images the results of one comparison are shares of; 0 where nobody says, or where they are no shares, as AP is none"
+    data = _data(rows.recipe.iloc[0])
+    if not data.task.counted: return 0
+    if 'tested' in rows and rows.tested.notna().any(): return int(rows.tested.max())
+    return 0 if rows.holdout.any() else data.tests
 
 def _sided(c):
     "Of each difference in `c` on which side of zero its interval lies, as a word"
     cases = {'no shared seed':c.seeds==0, 'fewer than three seeds':c.low.isna(), 'ahead':c.low>0, 'behind':c.high<0}
-    word = np.select([*cases.values()], [*cases], 'not distinguishable')
-    return pd.Series(word, c.index)
+    return np.select([*cases.values()], [*cases], 'not distinguishable')
 
 # %% ../../nbs/34_run.report.ipynb #b874a870
 def _least(rows):
@@ -238,8 +231,6 @@ _joined = {'ahead':'ahead of', 'behind':'behind', 'not distinguishable':'not dis
 
 def _and(words): return ', '.join(words[:-1])+' and '*(len(words)>1)+''.join(words[-1:])
 
-def _control(methods): return 'luminet' if 'luminet' in methods else methods[0]
-
 @patch
 def _verdict(self:Summary):
     "The first sentences"
@@ -247,14 +238,14 @@ def _verdict(self:Summary):
     s = _students(self.rows)
     names = [*s.method.unique()]
     if len(names)<2: return 'One method ran: there is nothing to compare.'
-    ours,n = _control(names),_counted(s)
+    ours,n = 'luminet' if 'luminet' in names else names[0],_counted(s)
     c = contrasts(s, ours, least=_least(s)).rename(_label)
-    known,side = c.dropna(),_sided(c)
+    known = c.dropna()
     if known.empty:
         means = s.groupby('method', sort=False).top1.mean()
         top = [_label(m) for m in means.index[means==means.max()]]
         return f"{_and(top)} {'share' if top[1:] else 'has'} the largest mean, but fewer than three seeds decide nothing."
-    first = ', '.join(f'{_joined[w]} {_and(g)}' for w,g in known.index.groupby(side[known.index]).items())
+    first = ', '.join(f'{_joined[w]} {_and(g)}' for w,g in known.index.groupby(_sided(known)).items())
     first = f"{_label(ours)} {'won: it is' if (known.low>0).all() else 'is'} {first}"
     said = '; '.join('{1:+.2f} against {0} ({2:+.2f} to {3:+.2f})'.format(*o) for o in known.itertuples())
     few = _and(c.index.difference(known.index, sort=False))
@@ -408,26 +399,26 @@ _same = "the benchmark's protocol"
 
 def _differs(r, recipe):
     "What sets the row `r` apart from the benchmark's run of its pair, as words"
-    claimed,given = recipe.published.get('teacher'),r.teacher_top1
+    claimed,given = recipe.published.get('teacher', np.nan),r.teacher_top1
     recipe = replace(recipe, **recipe.ran_with.get(r.method, {}))
     recipe = replace(recipe.of_teacher() if r.method=='teacher' else recipe, schedule='paper')
     images = data_sets[recipe.data].images
     want = dict(schedule='paper', opt='sgd', bs=recipe.bs, images=images, dtype='float32', lr=recipe.lr, wd=recipe.wd)
-    nets = dict(teacher=recipe.teacher, student='' if r.method=='teacher' else recipe.student)
-    want |= {k:v for k,v in nets.items() if isinstance(getattr(r, k), str) and (r.method,k)!=('alone','teacher')}
-    out = [f'{k} {getattr(r, k)}, not {v}' for k,v in want.items() if getattr(r, k)!=v]
-    if isinstance(r.body, str) and r.body!=recipe.net.get('body'): out.append(f'bodies from {r.body}')
-    if r.size and r.size!=str(recipe.size): out.append(f'{r.size} pixels, not {recipe.size}')
-    if r.epochs!=recipe.epochs: out.insert(0, f'{r.epochs} of {recipe.epochs} epochs')
-    own = recipe.method(r.method) if r.method in recipe.methods else {}
-    said = {*r.settings.split()}
-    if said-{'cache=1','sync=1'}!={*as_words(own)}: out.append('other settings')
-    elif r.method=='luminet' and recipe.luminet_by_rule: out.append('settings by our rule, since none are published')
-    if 'cache=1' in said: out.append("the teacher's logits from a cache, in float16")
-    if r.processes>1 and 'sync=1' not in said: out.append(f'{r.processes} processes, each with its own perception and BatchNorm')
-    taught = r.method not in ('alone','teacher') and claimed
-    if taught and not abs(given-claimed)<=.5: out.append(f'a teacher of {given:.2f}, not {claimed:.2f}')
-    return '; '.join(out)
+    if isinstance(r.teacher, str) and r.method!='alone': want['teacher'] = recipe.teacher
+    if isinstance(r.student, str): want['student'] = '' if r.method=='teacher' else recipe.student
+    said,own = {*r.settings.split()},recipe.method(r.method) if r.method in recipe.methods else {}
+    other = said-{'cache=1','sync=1'}!={*as_words(own)}
+    odd = {f'{r.epochs} of {recipe.epochs} epochs': r.epochs!=recipe.epochs,
+           **{f'{k} {getattr(r, k)}, not {v}': getattr(r, k)!=v for k,v in want.items()},
+           f'bodies from {r.body}': isinstance(r.body, str) and r.body!=recipe.net.get('body'),
+           f'{r.size} pixels, not {recipe.size}': r.size and r.size!=str(recipe.size),
+           'other settings': other,
+           'settings by our rule, since none are published': not other and r.method=='luminet' and recipe.luminet_by_rule,
+           "the teacher's logits from a cache, in float16": 'cache=1' in said,
+           f'{r.processes} processes, each with its own perception and BatchNorm': r.processes>1 and 'sync=1' not in said,
+           f'a teacher of {given:.2f}, not {claimed:.2f}':
+               r.method not in ('alone','teacher') and claimed==claimed and not abs(given-claimed)<=.5}
+    return '; '.join(text for text,holds in odd.items() if holds)
 
 # %% ../../nbs/34_run.report.ipynb #fc6c1865
 def compare(
@@ -514,16 +505,14 @@ def lead_table(
     method='luminet', # the method in question
 )->pd.DataFrame:      # text, a line for each method
     "Means over the seeds, and how far `method` is ahead of each other one, with simultaneous 95 % intervals"
-    s = _students(summarise(rows).rows)
-    c,g = contrasts(s, method, least=_least(s)),s.groupby('method').top1
-    order = [m for m in distill_methods if m in c.index]+[method]
-    def lead(m):
-        if m==method: return ''
-        p,low,high = c.loc[m, ['points','low','high']]
-        return f'{p:+.2f}'+f' ({low:+.2f} to {high:+.2f})'*(low==low)
-    cols = {f'last epoch, {_unit(s)} ± sd':_pm(g.mean()[order], g.std()[order]), f'{_label(method)} ahead by, points':map(lead, order),
-            'seeds':g.count()[order].values}
-    return pd.DataFrame(cols, index=[*map(_label, order)])
+    summ = summarise(rows)
+    s = _students(summ.rows)
+    c = contrasts(s, method, least=_least(s))
+    others = [m for m in distill_methods if m in c.index]
+    lead = [f'{d:+.2f}'+f' ({low:+.2f} to {high:+.2f})'*(low==low) for d,low,high,_ in c.loc[others].itertuples(index=False)]
+    df = summ.df.loc[[*others,method]]
+    cols = {f'last epoch, {_unit(s)} ± sd':_pm(df.top1, df.sd), f'{_label(method)} ahead by, points':[*lead,''], 'seeds':df.n}
+    return pd.DataFrame(cols).rename(index=_label).rename_axis(None)
 
 # %% ../../nbs/34_run.report.ipynb #eeaa0c2a
 def best_gap(
@@ -599,8 +588,7 @@ def _lines(rows, known):
 def _line(ax, y, pub, ours):
     "One line of the plot: ours joined to the published figures, method `m` at height `y[m]`"
     for m,v,same in ours:
-        ax.plot([v,pub[m]], [y[m]]*2, color=_color(m), lw=1, ls='-' if same else ':')
-        ax.plot(v, y[m], 'o' if same else 'x', color=_color(m))
+        ax.plot([v,pub[m]], [y[m]]*2, 'o-' if same else 'x:', color=_color(m), lw=1, markevery=[0])
     for m,v in pub.items(): ax.plot(v, y[m], 'o', color=_color(m), mfc='w')
 
 # %% ../../nbs/34_run.report.ipynb #5ba1c1e1
