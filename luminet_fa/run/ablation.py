@@ -8,6 +8,7 @@ __all__ = ['standardise', 'VariantLoss', 'class_correlation', 'penultimate', 'ex
 
 # %% ../../nbs/38_run.ablation.ipynb #fe6430ef
 import numpy as np, pandas as pd, torch
+from fastcore.basics import store_attr
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from ..core import InputError, on_cpu
@@ -48,7 +49,7 @@ class VariantLoss(nn.Module):
         super().__init__()
         _positive(alpha=alpha, T=T)
         if group<0 or group==1: raise InputError(f"group must be 0 (the batch) or at least 2, got {group}")
-        self.alpha,self.T,self.over,self.centre,self.scale,self.group = alpha,T,over,centre,scale,group
+        store_attr()
 
     def forward(self,
         pred:Tensor,         # student logits, (B,C)
