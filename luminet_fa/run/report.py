@@ -508,7 +508,7 @@ def lead_table(
     summ = summarise(rows)
     s = _students(summ.rows)
     c = contrasts(s, method, least=_least(s))
-    others = [m for m in distill_methods if m in c.index]
+    others = sorted(c.index, key=[*distill_methods, *c.index].index)
     lead = [f'{d:+.2f}'+f' ({low:+.2f} to {high:+.2f})'*(low==low) for d,low,high,_ in c.loc[others].itertuples(index=False)]
     df = summ.df.loc[[*others,method]]
     cols = {f'last epoch, {_unit(s)} ± sd':_pm(df.top1, df.sd), f'{_label(method)} ahead by, points':[*lead,''], 'seeds':df.n}
