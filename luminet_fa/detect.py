@@ -290,7 +290,7 @@ class DetectLearner(Learner):
         dl = (self.dls[ds_idx] if dl is None else dl).new(shuffle=shuffle, bs=max_n)
         xs,ts = dl.one_batch()
         rows = dict(annotated=ts, found=_detections(self.model, xs))
-        if teacher is not None: rows['the teacher found'] = _detections(load_teacher(teacher), xs)
+        if teacher is not None: rows['teacher'] = _detections(load_teacher(teacher), xs)
         axs = iter(get_grid(len(rows)*len(xs), nrows=len(rows), **kwargs))
         for k,o in rows.items():
             for x,t in zip(xs, o): show_boxes(x, t, dl.vocab, least, next(axs), k)
