@@ -29,7 +29,7 @@ from torchvision.transforms import functional as TF
 from .core import InputError, as_markdown, one_line_errors
 from .data.store import one_photo, read_image, to_8bit
 from .fold import speed_up
-from .ship import _config, _logits, _ours, _put, _strange, _student
+from .ship import _config, _graph, _logits, _ours, _put, _student
 from .ship import compare_networks, export_learner, export_onnx, load_student, model_card, save_student
 
 # %% ../nbs/27a_predict.ipynb #050c4b48
@@ -139,10 +139,9 @@ def _asked(nets, pre, ims):
 
 def _compared(folder, model, teacher, x, ready, graph, n=10):
     "Size and latency of the student, in torch and as ONNX, beside the teacher's, on the CPU; `ready` and `graph` make functions of a batch"
-    f = folder/'student.onnx'
     nets = {} if teacher is None else dict(teacher=ready(deepcopy(teacher.module).cpu().eval()))
     nets['student'] = ready(model)
-    if f.exists() and not _strange(folder, _config(folder)): nets['student.onnx'] = graph(f)
+    if f := _graph(folder, _config(folder)): nets['student.onnx'] = graph(f)
     return compare_networks(nets, x, {'student':folder/'student.safetensors', 'student.onnx':f}, n)
 
 def _folded(x):
@@ -255,8 +254,8 @@ class Predictor:
         self.cfg = cfg = _student(folder)
         if 'preprocess' not in cfg: raise InputError(f"{folder} does not say what photographs go through: ship_classifier writes it")
         self.vocab,self.pre = cfg['vocab'],Preprocess(**cfg['preprocess'])
-        f = folder/'student.onnx'
-        self.net = _logits(f) if f.exists() and not _strange(folder, cfg) and find_spec('onnxruntime') else load_student(folder)[0]
+        f = find_spec('onnxruntime') and _graph(folder, cfg)
+        self.net = _logits(f) if f else load_student(folder)[0]
     def __call__(self,
         photo,  # file, or a picture
     )->tuple:   # name of the class, its index, probabilities of all classes (C,)

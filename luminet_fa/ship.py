@@ -66,6 +66,11 @@ def _strange(folder, cfg):
     "Those of the other forms in `folder` that are not known to be the student's"
     return [n for n in _forms if (folder/n).exists() and cfg['files'].get(n)!=_sha((folder/n).read_bytes())]
 
+def _graph(folder, cfg):
+    "The ONNX file of the student in `folder`; None where there is none, or files there may be another student's"
+    f = folder/'student.onnx'
+    return f if f.exists() and not _strange(folder, cfg) else None
+
 # %% ../nbs/27_ship.ipynb #20dcc1cb
 def _put(file, data):
     "Write all of `data` at once, or raise"

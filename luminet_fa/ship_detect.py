@@ -19,7 +19,7 @@ from fastai.torch_core import to_cpu
 from .detect import _accumulator, _detections, detect_learner, show_boxes
 from .data.sets import _teacher_finds
 from .predict import Shipped, _compared, _grid, _noting, _with_card
-from .ship import _session, export_learner, export_onnx, save_student
+from .ship import _config, _graph, _session, export_learner, export_onnx, save_student
 
 # %% ../nbs/27b_ship_detect.ipynb #b27b0006
 def ap_by_class(
@@ -147,9 +147,9 @@ def ship_detector(
     save_student(learn, folder, arch, cb, net=net, frame=frame, AP=ap, measured=data, row=row)
     with warnings.catch_warnings(action='ignore'): export_learner(learn)
     some = [fit_into(x, frame) for x,o in zip(xs, found['student']) if len(o['boxes'])][:8]
-    with _noting(missing):
-        export_onnx(model, some, folder/'student.onnx', metadata=dict(frame=frame, vocab=[*dls.vocab]))
-        by_graph,of_graph = ap_by_class({'student.onnx':_by_graph(folder/'student.onnx', xs, frame)}, ts, dls.vocab)
+    with _noting(missing): export_onnx(model, some, folder/'student.onnx', metadata=dict(frame=frame, vocab=[*dls.vocab]))
+    if f := _graph(folder, _config(folder)):
+        by_graph,of_graph = ap_by_class({'student.onnx':_by_graph(f, xs, frame)}, ts, dls.vocab)
         classes,ap = classes.join(by_graph[['student.onnx']]),ap|of_graph
     networks = _compared(folder, model, teacher, torch.stack([fit_into(x, frame) for x in xs[:2]]), _of_batch, _of_each, n=3)
     if teacher is not None: plot_boxes(xs, ts, found, dls.vocab).savefig(folder/'differences.png', dpi=130)

@@ -4,18 +4,23 @@
 
 # %% auto #0
 __all__ = ['toy_images', 'toy_dls', 'tiny_cifar', 'toy_photos', 'toy_model', 'toy_teacher', 'toy_learner', 'SpyCallback',
-           'child_env', 'launch', 'kept_mb', 'OnGPU', 'np_luminet']
+           'child_env', 'launch', 'kept_mb', 'OnGPU', 'fields_table', 'np_luminet']
 
 # %% ../nbs/90_test_utils.ipynb #6f770d65
 import os, subprocess, sys
 from collections import Counter
-import numpy as np, torch
+import numpy as np, pandas as pd, torch
 from PIL import Image
 from torch import nn
 from fastai.basics import *
 from fastai.callback.all import *
 from scipy.special import log_softmax
+from dataclasses import MISSING, fields, is_dataclass
+from pkgutil import resolve_name
+from fastcore.docments import docments
+from IPython.display import Markdown
 from .core import on_cpu
+from .predict import _table
 
 # %% ../nbs/90_test_utils.ipynb #1671dc04
 if os.environ.get('IN_TEST'): torch.set_num_threads(1)    # nbdev_test sets IN_TEST
@@ -202,6 +207,17 @@ class OnGPU(Tensor):
     def double(self):
         "Refused"
         raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+
+# %% ../nbs/90_test_utils.ipynb #c1ecde51
+def fields_table(
+    name:str, # module:class, such as 'luminet_fa.losses:Method'
+)->Markdown:  # a line for each field
+    "The fields of a dataclass of the package, with their types, defaults and comments"
+    cls = resolve_name(name)
+    notes = docments(cls)
+    def told(o): return '' if o is MISSING or is_dataclass(o) else repr(o)
+    rows = [[f.name, getattr(f.type, '__name__', f.type), told(f.default), notes[f.name]] for f in fields(cls)]
+    return Markdown(_table(pd.DataFrame(rows, columns=['field','type','default','what it is']).set_index('field')))
 
 # %% ../nbs/90_test_utils.ipynb #b97046fc
 def np_luminet(

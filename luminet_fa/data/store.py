@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Report', 'to_8bit', 'read_image', 'one_photo', 'photo_header', 'has_valid', 'scan_images', 'build_store',
-           'StoreSplit', 'Store', 'luminet_store', 'store_main']
+           'StoreSplit', 'Store', 'luminet_store']
 
 # %% ../../nbs/18_data.store.ipynb #b8e74dcc
 import errno, hashlib, io, json, os, re, shutil, stat, sys, warnings
@@ -16,7 +16,6 @@ import numpy as np, torch
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from fastcore.basics import chunked, groupby, num_cpus, partition, patch, val2idx
 from fastcore.meta import delegates
-from fastcore.script import anno_parser
 from fastai.learner import replacing_yield
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as TF
@@ -625,12 +624,3 @@ def luminet_store(
     with one_line_errors(path, out, interrupted='the same command goes on from the last finished chunk'):
         st = build_store(path, out, progress=sys.stdout.isatty(), **kwargs)
     print(f'{st.report}\n{st}')
-
-# %% ../../nbs/18_data.store.ipynb #830d6b86
-def store_main():
-    "`luminet_store` as a program; its options with underscores, or with hyphens as fastcore 2 has them"
-    p = anno_parser(luminet_store, prog='luminet_store')
-    for o,a in [*p._option_string_actions.items()]:
-        if o[:2]=='--': p._option_string_actions |= {f"--{o[2:].replace(*how)}": a for how in ('-_','_-')}
-    args = vars(p.parse_args())
-    luminet_store(**{k: args[k] for k in args.keys()-{'pdb','xtra'}})
