@@ -18,9 +18,7 @@ from scipy.special import log_softmax
 from dataclasses import MISSING, fields, is_dataclass
 from pkgutil import resolve_name
 from fastcore.docments import docments
-from IPython.display import Markdown
 from .core import on_cpu
-from .predict import _table
 
 # %% ../nbs/90_test_utils.ipynb #1671dc04
 if os.environ.get('IN_TEST'): torch.set_num_threads(1)    # nbdev_test sets IN_TEST
@@ -211,8 +209,10 @@ class OnGPU(Tensor):
 # %% ../nbs/90_test_utils.ipynb #c1ecde51
 def fields_table(
     name:str, # module:class, such as 'luminet_fa.losses:Method'
-)->Markdown:  # a line for each field
+)->'Markdown':# IPython's, a line for each field
     "The fields of a dataclass of the package, with their types, defaults and comments"
+    from IPython.display import Markdown
+    from luminet_fa.predict import _table
     cls = resolve_name(name)
     notes = docments(cls)
     def told(o): return '' if o is MISSING or is_dataclass(o) else repr(o)
