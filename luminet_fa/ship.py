@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd, safetensors.torch, torch
 from torch import nn, Tensor
 from fastcore.all import first, nested_attr, noop, risinstance, tuplify
-from fastai.learner import Learner, replacing_yield
+from fastai.learner import Learner
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 import luminet_fa
 from .core import InputError, PathError, eval_mode, replacing
@@ -90,19 +90,24 @@ def _ours(o):
     "Is `o` from this package, or of a class that is derived from one of its classes, and can the student do without it?"
     return not isinstance(o, _needed) and any(f"{getattr(c, '__module__', '')}.".startswith('luminet_fa.') for c in (o, *type(o).__mro__))
 
-# %% ../nbs/27_ship.ipynb #e44f1e33
-_replaced = contextmanager(replacing_yield)      # fastai's is a generator only
+# %% ../nbs/27_ship.ipynb #8fa1666e
+@contextmanager
+def _without_ours(learn):
+    "`learn` without the callbacks and metrics of this package"
+    metrics,made_with = learn.metrics,getattr(learn, '__stored_args__', {})
+    with learn.removed_cbs([cb for cb in learn.cbs if _ours(cb)]):
+        learn.metrics = [m for m in metrics if not _ours(m) and not _ours(getattr(m, 'func', m))]
+        learn.__stored_args__ = {k: learn.metrics if k=='metrics' else v for k,v in made_with.items()}
+        try: yield learn
+        finally: learn.metrics,learn.__stored_args__ = metrics,made_with
 
+# %% ../nbs/27_ship.ipynb #e44f1e33
 def export_learner(
     learn:Learner,           # a trained one; it is not changed
     fname='export.pkl',      # file, within `learn.path` unless it is an absolute path
 )->Path:                     # the file
     "`learn.export` without anything of this package that the student does not need"
-    mets = learn.metrics.filter(lambda m: _ours(m) or _ours(getattr(m, 'func', m)), negate=True)
-    made = {k: mets if k=='metrics' else v for k,v in learn.__stored_args__.items()}
-    ours = learn.cbs.filter(_ours)
-    with learn.removed_cbs(ours), _replaced(learn, 'metrics', mets), _replaced(learn, '__stored_args__', made):
-        learn.export(fname)
+    with _without_ours(learn): learn.export(fname)
     _add_form(learn.path/fname, learn.model)
     return learn.path/fname
 

@@ -209,14 +209,14 @@ class OnGPU(Tensor):
 # %% ../nbs/90_test_utils.ipynb #c1ecde51
 def fields_table(
     name:str, # module:class, such as 'luminet_fa.losses:Method'
-)->'Markdown':# IPython's, a line for each field
+):         # IPython's Markdown, a line for each field
     "The fields of a dataclass of the package, with their types, defaults and comments"
     from IPython.display import Markdown
     from luminet_fa.predict import _table
     cls = resolve_name(name)
     notes = docments(cls)
     def told(o): return '' if o is MISSING or is_dataclass(o) else repr(o)
-    rows = [[f.name, getattr(f.type, '__name__', f.type), told(f.default), notes[f.name]] for f in fields(cls)]
+    rows = [[f.name, getattr(f.type, '__name__', f.type), told(f.default), notes[f.name].replace('`','')] for f in fields(cls)]
     return Markdown(_table(pd.DataFrame(rows, columns=['field','type','default','what it is']).set_index('field')))
 
 # %% ../nbs/90_test_utils.ipynb #b97046fc
