@@ -179,13 +179,16 @@ def _leave(self:_Forward, err):
     self.learn.remove_cb(self)
 
 # %% ../nbs/05_speed.ipynb #c417fe77
+def _depthwise(m): return any(isinstance(o, nn.Conv2d) and 1<o.groups==o.in_channels for o in m.modules())
+
 def bf16_pays(
     device,      # torch.device or its name
+    *models,     # the networks that run there; none: networks with ordinary convolutions
 )->str:          # why it pays, or '' where it does not
-    "Whether `device` has instructions for bfloat16"
+    "Whether `device` has instructions for bfloat16, and `models` gain from them"
     d = own_device(device)
     if d.type=='cuda': return torch.cuda.get_device_name(d) if torch.cuda.is_bf16_supported(including_emulation=False) else ''
-    if d.type!='cpu' or not hasattr(torch.cpu, 'get_capabilities'): return ''
+    if d.type!='cpu' or not hasattr(torch.cpu, 'get_capabilities') or (models and all(map(_depthwise, models))): return ''
     has = torch.cpu.get_capabilities()
     return next((k for k in ('amx_bf16','avx512_bf16') if has.get(k)), '')
 
@@ -228,6 +231,8 @@ class TriedChannelsLast(_Forward, ChannelsLast):
             return "If it runs without to_fast: in several processes the layout cannot change during a fit; pass channels_last=False"
 
 # %% ../nbs/05_speed.ipynb #01ffb5eb
+def _teachers(learn): return [o._teacher.module for o in learn.cbs if getattr(o, '_teacher', None) is not None]
+
 @patch
 def to_fast(self:Learner,
     bf16:bool=None,          # train in bfloat16; None: where bf16_pays
@@ -238,7 +243,7 @@ def to_fast(self:Learner,
     "Train faster, with the same results to rounding"
     device = own_device(getattr(self.dls, 'device', None))
     amp = first(self.cbs, lambda o: bf16 is None and isinstance(o, MixedPrecision) and not isinstance(o, BFloat16))
-    why = '' if amp or bf16 is False else 'as asked' if bf16 else bf16_pays(device)
+    why = '' if amp or bf16 is False else 'as asked' if bf16 else bf16_pays(device, self.model, *_teachers(self))
     has_conv2d = any(map(risinstance(nn.Conv2d), self.model.modules()))
     if channels_last is None: channels_last = has_conv2d and bool(amp or why or device.type=='cpu')
     cbs = [FastEvents(), LossOnDevice(every)] + [BFloat16()]*bool(why) + [TriedChannelsLast()]*bool(channels_last)

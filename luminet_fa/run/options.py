@@ -33,7 +33,7 @@ class RunOptions:
         fresh:bool=False,   # start again: what the output folder holds of these runs is set aside
         minutes:float=None, # stop after an epoch whose successor would not fit into this time; the same command goes on (default: no limit)
         device:str=None,    # cpu, cuda, cuda:1 (default: a GPU where there is one)
-        dtype:str=None,     # float32, bf16, or fp16 with a scaled loss (default: bf16 where the machine gains from it, except for digits)
+        dtype:str=None,     # float32, bf16, or fp16 with a scaled loss (default: bf16 where the machine and the networks gain from it)
         compile:bool=False, # compile the teacher: pays from some hundred batches on, needs a C++ compiler on a CPU; not for detectors
         cache:str=None,     # look the teacher's logits up by view instead of asking it in every batch: 'memory', or a folder to keep them
         sync:bool=False,    # with several processes: LumiNet's statistics over all of them instead of each one's own
@@ -69,10 +69,10 @@ _amp = dict(bf16=torch.bfloat16, fp16=torch.float16)
 def choose_dtype(
     dtype,    # as for RunOptions
     device,   # as for RunOptions
-    bf16=True,# are the networks large enough to gain from bfloat16?
+    nets=(),  # the networks of the run, where they are large enough to gain from bfloat16
 )->tuple:     # float32, tf32, bf16 or fp16; and why bfloat16, where nobody asked for it
     "What the products of a run are taken in"
-    why = bf16_pays(device) if bf16 and not dtype else ''
+    why = bf16_pays(device, *nets) if nets and not dtype else ''
     dtype = pick(('float32', *_amp), dtype or ('bf16' if why else 'float32'), 'dtype')
     if dtype=='fp16' and own_device(device).type!='cuda': raise InputError("fp16 needs a GPU of CUDA: leave it out here")
     return 'tf32' if dtype=='float32' and uses_tf32(device) else dtype, why
