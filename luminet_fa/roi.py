@@ -106,7 +106,7 @@ def set_teacher(self:DetectDistillCallback,
     if t.class_map is not None and t.class_map[0]!=0:
         raise InputError(f"class_map begins with {t.class_map[0]}: the background is 0 in every detector")
     self._teacher = Teacher(RoILogits(t.module, self.pixels), class_map=t.class_map, speed=None)
-    self._teacher.vocab = t.vocab
+    self._teacher.vocab,self._teacher._own = t.vocab,t._own        # a teacher of a file goes to the device once, and stays there
     return self
 
 # %% ../nbs/09_roi.ipynb #35d1896e

@@ -18,7 +18,7 @@ from torch.func import functional_call
 from fastai.basics import *
 from fastai.callback.rnn import RNNCallback
 from .core import InputError, PathError, check_labels, check_logits, eval_mode, own_device, with_bar
-from .fold import speed_up, _copied, _log, _tried
+from .fold import cast_copy, speed_up, _copied, _log, _tried
 from .models.core import load_weights, read_weights
 import copy # last: fastai exports a function of this name
 
@@ -193,6 +193,11 @@ def _where(xb):
     x = first(xb, lambda o: isinstance(o, Tensor) and o.is_floating_point())
     return _tensor(xb).device,getattr(x, 'dtype', None)
 
+def _amp(xb):
+    "Dtype of the autocast around the call on the inputs' device; None: there is none"
+    d = _tensor(xb).device.type
+    return torch.get_autocast_dtype(d) if torch.amp.is_autocast_available(d) and torch.is_autocast_enabled(d) else None
+
 # %% ../nbs/02_teacher.ipynb #8c3a8d5d
 @patch
 def _ask(self:Teacher, xb):
@@ -218,13 +223,14 @@ def _make_fast(self:Teacher, xb, device, dtype):
         layout = _tensor(xb).ndim==4 and (device.type=='cpu' or self._last)
         with eval_mode(m): new = speed_up(m, *xb, layout=layout, compile=self.speed=='compile')
     if self._own and m is own: self._source = new                              # nobody needs the slower one; of another dtype it stays
-    return new
+    if self.speed not in ('auto','fold'): return new
+    with eval_mode(new): return cast_copy(new, *xb)
 
 # %% ../nbs/02_teacher.ipynb #eb296c7d
 @patch
 def _fast(self:Teacher, xb):
     "The answer of the fast copy, which is made when it is first asked"
-    key = (*_where(xb), self._last)
+    key = (*_where(xb), self._last, _amp(xb))
     if self._made is None or self._made[0]!=key:
         self._made = key,self._make_fast(xb, *key[:2])
     m = self._made[1]

@@ -470,7 +470,8 @@ class _Commands(str):
     def _repr_markdown_(self):
         ls = self.replace('`', "'").splitlines()
         items = [f'- `{c}`: {as_markdown(note.strip())}\n' for c,note in zip(ls[::2], ls[1::2])]
-        return f"<details><summary>Commands, commits and machines</summary>\n\n{''.join(items)}\n</details>"
+        how = 'Type a command in a checkout of its commit (`git checkout COMMIT`): some options had other names then.'
+        return f"<details><summary>Commands, commits and machines</summary>\n\n{how}\n\n{''.join(items)}\n</details>"
 
 # %% ../../nbs/34_run.report.ipynb #4053712f
 def provenance(
