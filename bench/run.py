@@ -1,16 +1,17 @@
 """What a step of distillation costs, and each piece of it: everything side by side in one process, alternating, warmed up, medians.
 
     python bench/run.py                          # everything but ImageNet's parts; on two cores about half an hour
-    python bench/run.py loss loop                # some of: peak loss teacher step loop loader cache memory detect imagenet_loader imagenet_step
+    python bench/run.py loss loop                # some of: peak loss teacher step loop loader cache memory detect imagenet_loader imagenet_step photos
     python bench/run.py --save                   # and append the rows to bench/results/*.csv
     python bench/run.py step --pairs resnet32x4-resnet8x4 --bs 64 --n 9
+    python bench/run.py --keep                   # with memory kept, as to_fast keeps it on a CPU; without the option nobody's is
     python bench/run.py --quick                  # the smallest of everything: does it run?
     pip install --no-deps --target FOLDER fasterai && python bench/run.py step --fasterai FOLDER     # with fasterai's callback beside ours
 
 Ratios carry over to other machines, times do not; nothing else should run meanwhile. Each part is a file of its name here, which says what
 it measures. On a GPU the clocks are synchronised around each call. The page of results on speed holds the rows against what is wanted.
 """
-import argparse, importlib, sys, time, warnings
+import argparse, importlib, os, sys, time, warnings
 from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
@@ -18,10 +19,11 @@ warnings.filterwarnings('ignore')
 import torch
 from common import machine_info
 from luminet_fa.run.ledger import append_row
+from luminet_fa.speed import keep_memory
 
 PAIRS = ['resnet32x4-resnet8x4', 'resnet32-resnet8', 'resnet34-resnet18']
 USUAL = 'peak loss teacher step loop loader cache memory detect'.split()
-PARTS = [*USUAL, 'imagenet_loader', 'imagenet_step']
+PARTS = [*USUAL, 'imagenet_loader', 'imagenet_step', 'photos']
 
 def options():
     "The command line"
@@ -41,6 +43,7 @@ def options():
     p.add_argument('--compile', action='store_true', help='imagenet_step also with torch.compile')
     p.add_argument('--fasterai', metavar='FOLDER', help='where fasterai is, if it is not installed')
     p.add_argument('--threads', type=int, help='CPU threads (default: as torch finds them)')
+    p.add_argument('--keep', action='store_true', help='let the C library keep freed memory from the start (keep_memory)')
     p.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     p.add_argument('--quick', action='store_true', help='the smallest of everything')
     p.add_argument('--save', action='store_true', help='append rows to bench/results/*.csv')
@@ -55,7 +58,8 @@ def main():
     a = options()
     if a.fasterai: sys.path.append(a.fasterai)
     if a.threads: torch.set_num_threads(a.threads)
-    info, threads = machine_info(), torch.get_num_threads()
+    if not a.keep: os.environ.setdefault('MALLOC_TRIM_THRESHOLD_', '131072')      # glibc's own: to_fast leaves memory alone
+    info, threads = machine_info(a.keep and keep_memory()), torch.get_num_threads()
     print(words(info))
     for part in a.what:
         print(f'\n{part}', flush=True)
