@@ -116,10 +116,11 @@ def plot_differences(
     student,   # the student's classes, int64, (N,)
     teacher,   # the teacher's classes, int64, (N,)
     vocab,     # C class names
-    n:int=12,  # pictures at most
+    n:int=12,  # pictures at most, from first to last of those there are
 )->Figure:     # which a notebook shows
     "Pictures that teacher and student take for different things"
-    odd = [i for i in range(len(y)) if student[i]!=teacher[i]][:n]
+    odd = [i for i in range(len(y)) if student[i]!=teacher[i]]
+    odd = [odd[i*len(odd)//n] for i in range(n)] if len(odd)>n else odd
     fig,axs = _grid(-(-len(odd)//4), 4, 2.)
     for i,ax in zip(odd, axs.flat):
         ax.imshow(ims[i])
