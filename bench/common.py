@@ -7,7 +7,8 @@ from luminet_fa.run.ledger import hardware, source_commit, utc_now
 
 def machine_info(kept=False):
     """The columns every row of a bench file starts with. Where a GPU takes products of float32 numbers in TF32, one more, float32, says so.
-    malloc is 'kept' where glibc was told not to give freed memory back."""
+    malloc is 'kept' where glibc was told not to give freed memory back: by keep_memory, or by MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_."""
+    kept = kept or {'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'} <= set(os.environ)
     tf32 = dict(float32='tf32') if torch.cuda.is_available() and uses_tf32('cuda') else {}
     return dict(date=utc_now()[:10], commit=source_commit(), cpu=hardware('cpu').rpartition(', ')[0],
                 cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),

@@ -12,7 +12,7 @@ from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.fx.experimental.optimization import fuse
 from .core import InputError, exact_float32, uses_tf32
-from .perception import autocast_off
+from .perception import autocast_dtype, autocast_off
 
 # %% ../nbs/01a_fold.ipynb #c998ac63
 def _norms(model):
@@ -98,8 +98,8 @@ def compile_frozen(
     "`model` compiled for inference with its weights as constants"
     _check_eval(model, 'compiled for inference')
     new = torch.compile(model, options=dict(freezing=True))
-    dev = next(model.parameters()).device
-    coarse = .05 if torch.is_autocast_enabled(dev.type) else .02 if uses_tf32(dev) else 0
+    one = next(model.parameters())
+    coarse = .05 if autocast_dtype(one) else .02 if uses_tf32(one.device) else 0
     with _naming('compiled'): _check_same(new, model, xb, max(rtol, coarse), 'compiling')
     return new
 
@@ -115,14 +115,24 @@ def channels_last_copy(
     return new
 
 # %% ../nbs/01a_fold.ipynb #70ca4980
+def _moved(o, device, dtype):
+    "The tensor `o` on `device` and, if it is floating point, in `dtype`; `o` itself where it is so, and None leaves it so"
+    return o.to(device=device, dtype=dtype if o.is_floating_point() else None)
+
 class _Cast(nn.Module):
     "A copy of `model` in `dtype`, which casts its inputs to it"
-    def __init__(self, model, dtype):
+    def __init__(self,
+        model, # in eval mode
+        dtype, # floating
+    ):
         super().__init__()
         self.model,self.dtype = copy.deepcopy(model).to(dtype),dtype
-    def forward(self, *xb):
-        with autocast_off(next(self.parameters())):
-            return self.model(*(o.to(self.dtype) if isinstance(o, Tensor) and o.is_floating_point() else o for o in xb))
+    def forward(self,
+        *xb,   # as for `model`
+    ):         # what it says of them
+        "Ask the copy, without autocast"
+        xb = [_moved(o, None, self.dtype) if isinstance(o, Tensor) else o for o in xb]
+        with autocast_off(next(self.parameters())): return self.model(*xb)
 
 def cast_copy(
     model:nn.Module,  # in eval mode; it is not changed
@@ -130,9 +140,9 @@ def cast_copy(
 )->nn.Module:         # answers as `model` does, to the last bit; `model` itself where that is not to be had, or without autocast
     "A copy of `model` in the dtype of the autocast around this call"
     try:
-        d = next(model.parameters()).device.type
-        if not torch.is_autocast_enabled(d): return model
-        new = _Cast(model, torch.get_autocast_dtype(d)).eval()
+        dtype = autocast_dtype(next(model.parameters()))
+        if dtype is None: return model
+        new = _Cast(model, dtype).eval()
         return new if torch.equal(_ask(new, xb), _ask(model, xb)) else model
     except Exception: return model                # nothing is lost: it runs as it did
 

@@ -120,7 +120,8 @@ def plot_differences(
 )->Figure:     # which a notebook shows
     "Pictures that teacher and student take for different things"
     odd = [i for i in range(len(y)) if student[i]!=teacher[i]]
-    odd = [odd[i*len(odd)//n] for i in range(n)] if len(odd)>n else odd
+    k = min(n, len(odd))
+    odd = [odd[i*len(odd)//k] for i in range(k)]
     fig,axs = _grid(-(-len(odd)//4), 4, 2.)
     for i,ax in zip(odd, axs.flat):
         ax.imshow(ims[i])

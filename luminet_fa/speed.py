@@ -181,7 +181,9 @@ def _leave(self:_Forward, err):
     self.learn.remove_cb(self)
 
 # %% ../nbs/05_speed.ipynb #c417fe77
-def _depthwise(m): return any(isinstance(o, nn.Conv2d) and 1<o.groups==o.in_channels for o in m.modules())
+def _depthwise(m):
+    "Has the network `m` convolutions in which each channel has a filter of its own?"
+    return any(isinstance(o, nn.Conv2d) and 1<o.groups==o.in_channels for o in m.modules())
 
 def bf16_pays(
     device,      # torch.device or its name
@@ -242,7 +244,9 @@ def keep_memory()->bool: # is it kept? Only glibc, the C library of most Linux s
     return bool(mallopt(-4, 0) and mallopt(-1, -1))      # M_MMAP_MAX: no tensor has pages of its own; M_TRIM_THRESHOLD: none go back
 
 # %% ../nbs/05_speed.ipynb #01ffb5eb
-def _teachers(learn): return [o._teacher.module for o in learn.cbs if getattr(o, '_teacher', None) is not None]
+def _teachers(learn):
+    "The networks that teach in a fit of `learn`"
+    return [o._teacher.module for o in learn.cbs if getattr(o, '_teacher', None) is not None]
 
 @patch
 def to_fast(self:Learner,

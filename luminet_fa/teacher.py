@@ -18,14 +18,10 @@ from torch.func import functional_call
 from fastai.basics import *
 from fastai.callback.rnn import RNNCallback
 from .core import InputError, PathError, check_labels, check_logits, eval_mode, own_device, with_bar
-from .fold import cast_copy, speed_up, _copied, _log, _tried
+from .fold import cast_copy, speed_up, _copied, _log, _moved, _tried
 from .models.core import load_weights, read_weights
+from .perception import autocast_dtype
 import copy # last: fastai exports a function of this name
-
-# %% ../nbs/02_teacher.ipynb #c28a70a6
-def _moved(o, device, dtype):
-    "The tensor `o` on `device` and, if it is floating point, in `dtype`; `o` itself where it is so, and None leaves it so"
-    return o.to(device=device, dtype=dtype if o.is_floating_point() else None)
 
 # %% ../nbs/02_teacher.ipynb #07fce07e
 def place(
@@ -193,11 +189,6 @@ def _where(xb):
     x = first(xb, lambda o: isinstance(o, Tensor) and o.is_floating_point())
     return _tensor(xb).device,getattr(x, 'dtype', None)
 
-def _amp(xb):
-    "Dtype of the autocast around the call on the inputs' device; None: there is none"
-    d = _tensor(xb).device.type
-    return torch.get_autocast_dtype(d) if torch.amp.is_autocast_available(d) and torch.is_autocast_enabled(d) else None
-
 # %% ../nbs/02_teacher.ipynb #8c3a8d5d
 @patch
 def _ask(self:Teacher, xb):
@@ -224,13 +215,13 @@ def _make_fast(self:Teacher, xb, device, dtype):
         with eval_mode(m): new = speed_up(m, *xb, layout=layout, compile=self.speed=='compile')
     if self._own and m is own: self._source = new                              # nobody needs the slower one; of another dtype it stays
     if self.speed not in ('auto','fold'): return new
-    with eval_mode(new): return cast_copy(new, *xb)
+    with eval_mode(new): return cast_copy(new, *xb)                            # beside the source, which other dtypes are made of
 
 # %% ../nbs/02_teacher.ipynb #eb296c7d
 @patch
 def _fast(self:Teacher, xb):
     "The answer of the fast copy, which is made when it is first asked"
-    key = (*_where(xb), self._last, _amp(xb))
+    key = (*_where(xb), self._last, autocast_dtype(_tensor(xb)))
     if self._made is None or self._made[0]!=key:
         self._made = key,self._make_fast(xb, *key[:2])
     m = self._made[1]

@@ -52,7 +52,7 @@ class Job(RunOptions):
         self.changed,self.data = changed or {},data_sets[recipe.data]
         if self.verbose is None: self.verbose = 1 if self.data.embedded else 2
         self.speed = 'compile' if self.compile else 'auto'          # of the teacher, as Teacher takes it
-        self.dtype,self._why = choose_dtype(self.dtype, self.device, () if self.dtype else self._nets())
+        self.dtype,self._why = choose_dtype(self.dtype, self.device, self.data.bf16, self._nets)
         self._deadline = Deadline(self.minutes)
         self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
         self._body_id = lru_cache(lambda f: f if f in (None,'published') else fingerprint(read_weights(f)))
@@ -211,9 +211,9 @@ def net(self:Job,
 
 @patch
 def _nets(self:Job):
-    "The student and the teacher that the recipe names, on no device; none where the data's networks are too small for bfloat16 to pay"
-    rs = (self.recipe, self.recipe.of_teacher()) if self.data.bf16 else ()
-    with torch.device('meta'): return [self.data.task.model(r.student, 2, **self.net(r, start=False)) for r in rs]
+    "The student and the teacher that the recipe names, on no device"
+    both = self.recipe,self.recipe.of_teacher()
+    with torch.device('meta'): return [self.data.task.model(r.student, 2, **self.net(r, start=False)) for r in both]
 
 # %% ../../nbs/33_run.job.ipynb #e1953956
 @patch

@@ -69,10 +69,12 @@ _amp = dict(bf16=torch.bfloat16, fp16=torch.float16)
 def choose_dtype(
     dtype,    # as for RunOptions
     device,   # as for RunOptions
-    nets=(),  # the networks of the run, where they are large enough to gain from bfloat16
+    bf16=True,# are the networks large enough to gain from bfloat16?
+    nets=tuple, # function that makes the networks of the run; called where the machine has bfloat16
 )->tuple:     # float32, tf32, bf16 or fp16; and why bfloat16, where nobody asked for it
     "What the products of a run are taken in"
-    why = bf16_pays(device, *nets) if nets and not dtype else ''
+    why = bf16_pays(device) if bf16 and not dtype else ''
+    if why: why = bf16_pays(device, *nets())
     dtype = pick(('float32', *_amp), dtype or ('bf16' if why else 'float32'), 'dtype')
     if dtype=='fp16' and own_device(device).type!='cuda': raise InputError("fp16 needs a GPU of CUDA: leave it out here")
     return 'tf32' if dtype=='float32' and uses_tf32(device) else dtype, why
