@@ -6,19 +6,17 @@
 __all__ = ['fold_batchnorm', 'compile_frozen', 'channels_last_copy', 'cast_copy', 'speed_up']
 
 # %% ../nbs/01a_fold.ipynb #afa90f4e
-import copy, gc, io, logging, torch
-from contextlib import contextmanager, redirect_stderr
+import copy, logging, torch
+from collections import Counter
+from contextlib import contextmanager
 from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.fx.experimental.optimization import fuse
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 from .core import InputError, exact_float32, uses_tf32
 from .perception import autocast_dtype, autocast_off
 
 # %% ../nbs/01a_fold.ipynb #c998ac63
-def _norms(model):
-    "How many BatchNorms `model` holds"
-    return sum(isinstance(m, _BatchNorm) for m in model.modules())
-
 def _check_eval(model, what):
     if any(m.training for m in model.modules()): raise InputError(f"only a network in eval mode can be {what}")
 
@@ -68,6 +66,29 @@ def _check_exactly(new, model, xb, rtol, what):
     "The same in float32, whatever the network will run in"
     with autocast_off(next(model.parameters())), exact_float32(): _check_same(new, model, _copied(xb, 8), rtol, what)
 
+# %% ../nbs/01a_fold.ipynb #c9d4f386
+_plain = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
+def _left(norm):
+    "What stays in the place of a merged norm, of timm's the activation that they have inside; None: it is of no known kind"
+    return nn.Identity() if type(norm) in _plain else getattr(norm, 'act', None)
+
+# %% ../nbs/01a_fold.ipynb #4df24ddb
+def _pairs(model, xb):
+    "The norms of `model` and for each the layer whose output it is given, where both are called once"
+    made,pairs,calls = {},{},Counter()
+    def layer(m, xb, y): calls[m] += 1; made[id(y)] = m,y                      # holding `y` keeps others from having its id
+    def norm(m, xb):
+        calls[m] += 1
+        if id(xb[0]) in made and m.running_mean is not None and _left(m) is not None: pairs[m] = made[id(xb[0])][0]
+    layers = [m for m in model.modules() if isinstance(m, (_ConvNd, nn.Linear)) and not isinstance(m, _ConvTransposeNd)]
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+    hooks = [m.register_forward_hook(layer) for m in layers] + [m.register_forward_pre_hook(norm) for m in norms]
+    try: _ask(model, _copied(xb, 2))
+    finally:
+        for h in hooks: h.remove()
+    return {n:l for n,l in pairs.items() if calls[n]==calls[l]==1}
+
 # %% ../nbs/01a_fold.ipynb #efa40b63
 def fold_batchnorm(
     model:nn.Module,  # in eval mode, and to be left in it; it is not changed
@@ -78,15 +99,15 @@ def fold_batchnorm(
     _check_eval(model, "folded: its BatchNorms must not look at the batch")
     if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
         raise InputError("it has hooks, which a folded network would not call")
-    n = _norms(model)
-    if n==0: return model
-    was = [(m, dict(vars(m))) for m in model.modules()]
-    try:
-        with _naming('traced or folded'): new = fuse(model, inplace=True).eval()           # which copies no weights; `model` stays
-    finally:
-        for m,o in was: vars(m).clear(); vars(m).update(o)         # what it notes of its inputs is no tensor while it is traced
-    if _norms(new)==n: return model
-    _check_exactly(new, model, xb, rtol, 'folding')
+    with _naming('folded'):
+        new = copy.deepcopy(model, {id(o): o for o in (*model.parameters(), *model.buffers())})      # which copies no weights
+        pairs = _pairs(new, xb)
+        if not pairs: return model
+        for norm,layer in pairs.items():
+            stats = norm.running_mean,norm.running_var,norm.eps,norm.weight,norm.bias
+            layer.weight,layer.bias = fuse_conv_bn_weights(layer.weight, layer.bias, *stats)
+        for m in new.modules(): m._modules.update({k: _left(c) for k,c in m._modules.items() if c in pairs})
+    _check_exactly(new.eval(), model, xb, rtol, 'folding')
     return new
 
 # %% ../nbs/01a_fold.ipynb #71916000
@@ -149,8 +170,7 @@ def cast_copy(
 # %% ../nbs/01a_fold.ipynb #a30a6748
 def _tried(do, model, xb):
     "`do(model, *xb)`, or `model` and a line in the log"
-    try:
-        with redirect_stderr(io.StringIO()): return do(model, *xb)
+    try: return do(model, *xb)
     except Exception as e:                        # whatever it is: the network still runs as it is, or says itself why not
         _note(do.__name__, e)
         return model
@@ -166,5 +186,4 @@ def speed_up(
     "`model` laid out, folded and compiled, as far as that is asked for and can be done"
     for do,on in ((channels_last_copy, layout), (fold_batchnorm, fold), (compile_frozen, compile)):
         if on: model = _tried(do, model, xb)
-    gc.collect()                                  # tracing leaves circles of objects that hold the weights it replaced
     return model

@@ -45,7 +45,8 @@ def _with_settings(r, methods, settings):
 
 # %% ../../nbs/35_run.experiment.ipynb #c07d9d70
 def _body(r, name, weights=None):
-    "What the network `name` of the recipe `r` starts from: a file, else what is published for it, else nothing"
+    "What the network `name` of the recipe `r` starts from: a file, nothing where that is said, else what is published for it, else nothing"
+    if weights=='none': return dict(body=None)
     published = data_sets[r.data].task.metric=='AP' or n_published(name)
     return dict(body=str(weights)) if weights else dict(body='published') if published else {}
 
@@ -93,7 +94,7 @@ def run_recipe(
     settings=None,       # of the methods, to replace the recipe's: `lr`, and arguments of loss and callback
     teacher:str=None,    # FILE or NAME=FILE of weights, NAME, published, or with trust a learner (.pkl) (default: train it)
     student:str=None,    # network: of timm (timm:NAME), torchvision or CIFAR (default: the recipe's)
-    start:str=None,      # file of weights that the student starts from (folders: default published ones)
+    start:str=None,      # file of weights that the student starts from; none: from random ones (folders: default published ones)
     size:int=None,       # height and width of the images, pixels, for folders and ImageNet (default: the recipe's)
     bs:int=None,         # batch size of teacher and student, >=2 (default: the recipe's)
     ship:str=None,       # put this method's student into a folder that ships; none: nobody's (default for folders: the best on validation)

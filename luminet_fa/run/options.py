@@ -114,6 +114,13 @@ def as_words(
 # %% ../../nbs/32_run.options.ipynb #bb8c53c7
 def _is_file(net, usual): return net.get('body') not in (None,'published',usual.get('body'))
 
+def _start_word(job, usual):
+    "How a command names what the student starts from; '' where it is the recipe's, or of the folder `bodies`"
+    net,theirs = job.recipe.net,usual.net.get('body')
+    if job.bodies or 'body' not in net or net['body']==theirs: return ''
+    return 'FILE' if _is_file(net, usual.net) else net['body'] or 'none'
+
+# %% ../../nbs/32_run.options.ipynb #0f87e06f
 def _teacher_word(job, usual):
     "How a command names the teacher; '' where it is the recipe's"
     r = job.recipe
@@ -144,7 +151,7 @@ def command(
     said = dict(methods=job.methods, seeds=r.seeds, epochs=r.epochs, pretrain=not (job.teacher and job.teacher.given) and r.pretrain,
                 **other('schedule','opt'),
                 settings=as_words(job.changed), teacher=_teacher_word(job, usual),
-                start=_is_file(r.net, usual.net) and not job.bodies and 'FILE',
+                start=_start_word(job, usual),
                 **other('student','size','bs','labels'),
                 **{k:getattr(job, k) for k in signature(RunOptions).parameters if k not in _silent})
     words = ['luminet_distill' if n==1 else f'torchrun --nproc_per_node {n} $(which luminet_distill)', r.name]
