@@ -3,22 +3,31 @@
 
     python experiments/rescale.py digits --seeds 0 1 2 3 4 5 --save results
     python experiments/rescale.py cifar100/resnet56-resnet20 --path DIR --teacher FILE --student FILE --save results
+    python experiments/rescale.py folder --path STORE --runs FOLDER --teacher NAME=FILE --student NAME --size 128 --seeds 0 1 2 --save results
 
 Half of CIFAR's test images, 50 of each class, are fitted to (part A), and the other half is reported (B). Of the digits 300 training images are
-left out of all training and fitted to, and the 355 test images are reported. `seen` are images that the teacher was trained on. A row per map.
+left out of all training and fitted to, and the 355 test images are reported. For a folder of photographs, STORE is what `luminet_distill` made
+of it, FOLDER holds its finished students, the validation images are fitted to and the test images reported. `seen` are images that the teacher was trained on. A row per map.
 The lengths, rates and batches of the digits' networks are this program's own; the tracked recipe of the digits does not enter.
 """
 import argparse, sys, warnings
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
 from luminet_fa.all import *
+from luminet_fa.data.imagenet import ImageData, Images
+from luminet_fa.data.store import Store
 from luminet_fa.data.tensor import rank_in_class
+from luminet_fa.losses import distill_methods
 from luminet_fa.metrics import reliability_bins
+from luminet_fa.models.all import stats_of
+from luminet_fa.models.core import InputMap, load_weights, read_weights
 from luminet_fa.rescale import _centred, _fit, _moments, _nearest, _ridge
 from luminet_fa.run.ledger import append_row, hardware, source_commit, utc_now
 from luminet_fa.run.schedules import opt_func
+from luminet_fa.speed import keep_memory
 
 def logits(nets, batches):
     "Name of each network -> its logits over batches, in float64, and the labels"
@@ -86,6 +95,19 @@ def cifar(r, a):
     nets = {n: load_teacher(f, arch=make_model(m, dls.c)) for n, f, m in (('teacher', a.teacher, r.teacher), ('published', a.student, r.student))}
     return nets, dict(seen=dls.train.new(shuffle=False, drop_last=False), test=dls.valid)
 
+def folder(r, a, seed):
+    "As `digits`, of the finished students of a run and its teacher"
+    name, _, file = a.teacher.partition('=')
+    r = replace(r, student=a.student, size=a.size)
+    dls, st = make_dls(r, a.path, device='cpu'), Store(a.path)
+    stats = stats_of(a.student)
+    def part(o): return dls.valid.new(ImageData(Images(o), o.y, st.vocab, *stats))
+    def net(name, file): return load_weights(make_model(name, dls.c), read_weights(file), file)
+    runs = sorted(Path(a.runs).glob(f'*-s{seed}.safetensors'))
+    nets = {'teacher': nn.Sequential(InputMap(stats, stats_of(name)), net(name, file))}
+    nets |= {distill_methods[m].label: net(a.student, f) for f in runs if (m := f.name.partition('-s')[0])!='teacher'}
+    return nets, dict(seen=part(st['train']), fit=dls.valid, report=part(st['test']))
+
 def answers(nets, parts):
     "Part -> network -> logits; test images that nobody has divided become 50 of each class to fit to, and the others"
     z = {k: logits(nets, dl) for k, dl in parts.items()}
@@ -95,27 +117,34 @@ def answers(nets, parts):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    p.add_argument('recipe', help='digits, or the pair of the CIFAR-100 networks')
-    for k in ('path', 'teacher', 'student'): p.add_argument(f'--{k}', help=dict(path='folder of CIFAR-100').get(k, f"file of the {k}'s weights"))
+    p.add_argument('recipe', help='digits, folder, or the pair of the CIFAR-100 networks')
+    p.add_argument('--path', help='folder of CIFAR-100, or a store')
+    for k in ('teacher', 'student'): p.add_argument(f'--{k}', help=f"file of the {k}'s weights; for a folder its name, and the teacher's is NAME=FILE")
+    p.add_argument('--runs', help='for a folder: where its runs put their weights')
+    p.add_argument('--size', type=int, help='for a folder: height and width of the images, pixels')
     p.add_argument('--seeds', type=int, nargs='+', default=[0])
     p.add_argument('--logits', help='folder that keeps the logits of one pair, and has them the next time')
     p.add_argument('--save', help='folder of the tracked tables')
     a = p.parse_args()
+    keep_memory()
     r = get_recipe(a.recipe)
-    few, of = ([100], lambda: digits(seed)) if r.data=='digits' else ([100, 500], lambda: cifar(r, a))
-    said = f"python experiments/rescale.py {r.name}" + ' --path DIR --teacher FILE --student FILE'*(a.path is not None)
+    few, of = ([100], lambda: digits(seed)) if r.data=='digits' else ([100], lambda: folder(r, a, seed)) if a.runs else ([100, 500], lambda: cifar(r, a))
+    said = f"python experiments/rescale.py {r.name}"
+    if a.runs: said += f" --path STORE --runs FOLDER --teacher {a.teacher.partition('=')[0]}=FILE --student {a.student} --size {a.size}"
+    elif a.path: said += ' --path DIR --teacher FILE --student FILE'
     for seed in a.seeds:
         file = a.logits and Path(a.logits)/f'{r.data}-s{seed}.pt'
         z = torch.load(file) if file and file.exists() else answers(*of())
-        if file: torch.save(z, file)
+        if file:
+            file.parent.mkdir(parents=True, exist_ok=True); torch.save(z, file)
         t, y = ({k: v[n] for k, v in z.items()} for n in ('teacher', 'y'))
         for net in [n for n in z['fit'] if n!='y']:
             s = {k: v[net] for k, v in z.items()}
             for name, n, labels, f in islice(maps(s, t, y, few), 1 if net=='teacher' else None):
-                row = dict(date=utc_now(), recipe=r.name, student=net, seed=seed, map=name, images=n, labels=labels)
+                row = dict(date=utc_now(), recipe=r.name, student=net if net=='teacher' or not a.runs else f'{a.student}, {net}', seed=seed, map=name, images=n, labels=labels)
                 row |= {k: round(float(v), 4) for k, v in figures(f(s['report']), y['report']).items()}
                 print(*row.values(), flush=True)
                 row |= dict(hardware=hardware('cpu'), torch=torch.__version__, commit=source_commit(), command=f'{said} --seeds {seed}')
-                if a.save: append_row(Path(a.save)/f'{r.data}-rescale.csv', row)
+                if a.save: append_row(Path(a.save)/f"{'photos' if a.runs else r.data}-rescale.csv", row)
 
 if __name__ == '__main__': main()

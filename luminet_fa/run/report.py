@@ -90,7 +90,7 @@ def newest(
 )->pd.DataFrame: # in their order; with all columns of the protocol, empty where the rows do not have them, and `times` each was run
     "Of runs that differ in nothing but their date the newest"
     rows,same = rows_now(rows),[*_keys,'seed']
-    rows = rows.reindex(columns=rows.columns.union([*same,'date'], sort=False))
+    rows = rows.reindex(columns=rows.columns.union([*same,'date'], sort=False)).fillna(np.nan)      # also for None
     for c,v in _unsaid.items(): rows[c] = rows[c].astype(object).fillna(v).astype(type(v))
     for c,usual in dict(opt='sgd', size='', labels='').items():             # all methods share them, although they stood among the settings
         said = rf' ?\b{c}=(\S+)'
