@@ -14,7 +14,7 @@ from fastcore.basics import ifnone, patch
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.learner import Learner, Metric, noop
-from fastai.torch_core import get_model, num_distrib, rank_distrib, to_detach
+from fastai.torch_core import get_model, num_distrib, rank_distrib
 from torch.nn.parallel import DistributedDataParallel
 from .core import InputError
 
@@ -83,6 +83,19 @@ def any_process(
     return bool(flag if processes()[1]==1 else _sum(bool(flag)))
 
 # %% ../nbs/26_distributed.ipynb #66cdeb30
+def _check_shares(dls):
+    for o in dls:
+        if not hasattr(o, 'divide'):
+            raise InputError(f"{type(o).__name__} cannot share its batches between processes: take this package's, as of tensor_dls")
+
+# %% ../nbs/26_distributed.ipynb #da006384
+def _divide(dls, rank, world):
+    "Let loaders, as they are, yield one process's part"
+    _check_shares(dls)
+    for o in dls: o.divide(rank, world)
+
+
+# %% ../nbs/26_distributed.ipynb #43f83c36
 def share_dls(
     dls,             # DataLoaders whose loaders know `rank` and `world`, such as those of tensor_dls; with a seed
     rank:int=None,   # which process, 0..world-1; None: this one
@@ -92,9 +105,7 @@ def share_dls(
     own = processes()
     kw = dict(rank=ifnone(rank, own[0]), world=ifnone(world, own[1]))
     if kw['world']==1: return dls
-    for o in dls:
-        if not hasattr(o, 'world'):
-            raise InputError(f"{type(o).__name__} cannot share its batches between processes: it has no `rank` and `world`")
+    _check_shares(dls)
     return type(dls)(*(o.new(**kw) for o in dls.loaders), device=dls.device)
 
 # %% ../nbs/26_distributed.ipynb #cd0ffd91
@@ -114,11 +125,6 @@ def reduce_metric(
 ):
     "Make a metric that of the images of all processes"
     if {'total','count'}<=vars(m).keys(): m.total,m.count = _sum(m.total),int(_sum(m.count))
-
-# %% ../nbs/26_distributed.ipynb #4cf27306
-def _own(b, cpu=True, gather=True):
-    "What fastai asks a loader for when a metric counts a batch: this process's own"
-    return to_detach(b, cpu, gather=False)
 
 # %% ../nbs/26_distributed.ipynb #aa06e747
 class SharedTrainer(Callback):
@@ -148,7 +154,6 @@ def before_fit(self:SharedTrainer):
     n = num_distrib()
     for o in self.dls:
         if getattr(o, 'world', 1)!=n: raise InputError(f"{type(o).__name__} is not shared between {n} processes: use share_dls")
-        o.to_detach = _own
     own = nn.SyncBatchNorm.convert_sync_batchnorm(self.model) if self.sync_bn else self.model
     self.learn.model = DistributedDataParallel(own, **self.kwargs)
 
@@ -169,7 +174,7 @@ def after_train(self:SharedTrainer):
 # %% ../nbs/26_distributed.ipynb #23be36ba
 @contextmanager
 def shared_ctx(
-    learn:Learner,      # with the loaders of share_dls; only the first process shows and logs anything
+    learn:Learner,      # whose loaders yield this process's part within, and all images after it; only the first process shows and logs
     sync_bn:bool=False, # BatchNorm over all processes? CUDA only
     **kwargs,           # for torch's DistributedDataParallel
 ):
@@ -178,6 +183,7 @@ def shared_ctx(
     if world==1: yield learn; return
     cpu = learn.dls.device.type=='cpu'
     if sync_bn and cpu: raise InputError("sync_bn needs GPUs: torch's SyncBatchNorm refuses the CPU")
+    _divide(learn.dls, rank, world)
     cb,log = SharedTrainer(sync_bn, **kwargs),learn.logger
     bars = learn.cbs.filter(lambda o: rank and isinstance(o, ProgressCallback))
     learn.remove_cbs(bars).add_cb(cb)
@@ -186,4 +192,5 @@ def shared_ctx(
     finally:
         learn.remove_cb(cb).add_cbs(bars)
         learn.logger = log
+        _divide(learn.dls, 0, 1)                                               # `validate` sees all images again, in each process
         learn.model = get_model(learn.model)                                   # Ctrl-C in the middle of a fit

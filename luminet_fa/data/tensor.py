@@ -14,6 +14,7 @@ from PIL import Image
 from fastcore.all import L, delegates, first, is_listy, merge, patch, store_attr
 from torch import Tensor
 from fastai.data.all import TfmdDL, DataLoaders, CategoryMap, Category, TensorCategory, to_cpu
+from fastai.torch_core import to_detach
 from fastai.vision.core import TensorImage, TensorImageBW
 from fastai.losses import CrossEntropyLossFlat
 from ..core import InputError, on_cpu, own_device, pick
@@ -180,14 +181,30 @@ class SharedDL(TfmdDL):
         **kwargs,            # what else `TfmdDL` takes: `device`, `after_batch`, `n`, ...
     ):
         super().__init__(dataset, bs=bs, shuffle=shuffle, drop_last=drop_last, num_workers=0, **kwargs)
-        if not 0<=rank<world: raise InputError(f"rank must be in 0..world-1, got rank {rank} of {world}")
-        if world>self.bs: raise InputError(f"{world} processes cannot share a batch of {self.bs}")
-        if world>1 and self.shuffle and seed is None:
-            raise InputError(f"{world} processes need a common seed, or each would see batches of its own")
-        store_attr('seed,rank,world')
+        self.seed = seed
+        self.divide(rank, world)
         self.gen = None if seed is None else _Generator().manual_seed(seed)
         self.look = _Generator().manual_seed(self.rng.randint(0, 2**32-1) if seed is None else seed)
         self._n_inp,self._types = 1,{tuple:[_image_type(dataset.x), TensorCategory]}
+
+# %% ../../nbs/19_data.tensor.ipynb #7c1d90aa
+@patch
+def divide(self:SharedDL,
+    rank:int,  # which of several processes this is, 0..world-1
+    world:int, # how many processes share each batch, 1..bs
+):
+    "Yield this process's part of each batch from now on; order and augmentation go on where they are"
+    if not 0<=rank<world: raise InputError(f"rank must be in 0..world-1, got rank {rank} of {world}")
+    if world>self.bs: raise InputError(f"{world} processes cannot share a batch of {self.bs}")
+    if world>1 and self.shuffle and self.seed is None:
+        raise InputError(f"{world} processes need a common seed, or each would see batches of its own")
+    self.rank,self.world = rank,world
+
+# %% ../../nbs/19_data.tensor.ipynb #f1a6c4d9
+@patch
+def to_detach(self:SharedDL, b, cpu=True, gather=True):
+    "What fastai asks for when it counts a batch: this process's own part"
+    return to_detach(b, cpu, gather=False)
 
 # %% ../../nbs/19_data.tensor.ipynb #e13e0a9f
 @patch
@@ -198,6 +215,7 @@ def new(self:SharedDL,
 )->SharedDL:      # its generator starts at `seed` again
     "A loader like this one, with some arguments changed"
     own = 'seed','rank','world',*self._own,*(['n'] if dataset is None else [])
+    if 'get_idxs' in kwargs: kwargs = dict(rank=0, world=1) | kwargs        # fastai's get_preds: it would join the parts in another order
     return TfmdDL.new(self, dataset, cls, **merge({k:getattr(self, k) for k in own}, kwargs))
 
 # %% ../../nbs/19_data.tensor.ipynb #44ba125d
