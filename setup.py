@@ -29,7 +29,7 @@ setuptools.setup(
     packages = setuptools.find_packages(include=[lib, f'{lib}.*']),  # never nbs, tools or bench
     include_package_data = True,
     install_requires = cfg.get('requirements', '').split(),
-    extras_require = {o: cfg.get(f'{o}_requirements', '').split() for o in ('dev', 'distributed', 'onnx', 'hub', 'detect', 'arrow')},
+    extras_require = {o: cfg.get(f'{o}_requirements', '').split() for o in ('dev', 'distributed', 'onnx', 'hub', 'detect', 'arrow', 'int8')},
     python_requires = '>=' + cfg['min_python'],
     long_description = open('README.md', encoding='utf-8').read(),
     long_description_content_type = 'text/markdown',

@@ -1,8 +1,9 @@
 """A teacher's forward pass, way by way. A part of bench/run.py.
 
-plain, channels_last, folded, compiled: `Teacher` in a fit, with speed None, None, 'fold' and 'compile'; the last three with channels last.
+plain, channels_last, folded, compiled, int8: `Teacher` in a fit, with speed None, None, 'fold', 'compile' and 'int8'; all but the first with
+channels last. int8 is on CPUs alone, and has one type; it is calibrated by ten batches before.
 cached: `ViewCache.lookup` in a table as large as CIFAR-100's, 50,000 images x 162 views, filled with noise.
-Each but `cached` in float32 and in bfloat16 autocast. ratio is plain float32 / this way.
+Each but `cached` and `int8` in float32 and in bfloat16 autocast. ratio is plain float32 / this way.
 """
 from luminet_fa.all import *
 import copy
@@ -23,12 +24,14 @@ def noise_cache(teacher, bs, device):
 def ways(m, x):
     "(way, type) -> a function that asks the network `m` about the batch `x`"
     last = copy.deepcopy(m).to(memory_format=torch.channels_last)
-    def ask(t, amp):
+    def ask(t, amp, first=1):
         def f():
             with torch.autocast(x.device.type, torch.bfloat16, enabled=amp): t(x)
-        f(); return f
+        for _ in range(first): f()
+        return f
     nets = dict(plain=(m, None), channels_last=(last, None), folded=(m, 'fold'), compiled=(m, 'compile'))
-    return {(k, dt): ask(in_a_fit(*o), dt == 'bf16') for dt in ('float32', 'bf16') for k, o in nets.items()}
+    out = {(k, dt): ask(in_a_fit(*o), dt == 'bf16') for dt in ('float32', 'bf16') for k, o in nets.items()}
+    return out | {('int8', 'int8'): ask(in_a_fit(m, 'int8'), False, 11)} if x.device.type == 'cpu' else out
 
 def rows(a):
     bs, n = (a.bs or [64])[0], a.n or 9

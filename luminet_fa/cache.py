@@ -85,6 +85,7 @@ class ViewCache(Teacher):
         **kwargs,
     ):
         super().__init__(teacher, speed=speed, **kwargs)
+        if self.speed=='int8': _refuse("a table of float logits is kept, not int8's: leave speed out")
         if not isinstance(self.tfm, (nn.Module,type(None))):
             raise InputError("teacher_tfm must be a module here: a function cannot be told from a changed one")
         self.dl,self.verify,self.folder = _loader(dl),verify,folder and full_path(folder)
@@ -124,7 +125,7 @@ def _look_again(self:ViewCache):
     "Open another table if the teacher, its input or the images have changed"
     key = self._key()
     if key==self.key: return
-    if not self._own: self._made = None                              # a fast copy, if there is one
+    if not self._own: self._made = {}                                # a fast copy, if there is one
     self.key = key
     self._open()
 

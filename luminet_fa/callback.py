@@ -56,7 +56,7 @@ class DistillCallback(_Tidy):
         class_map=None,        # for each student class the teacher's index; see match_classes
         teacher_tfm=None,      # function of the inputs that adapts them to the teacher; see InputMap
         arch=None,             # network, where `teacher` is only weights
-        speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile' or None, see Teacher
+        speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile', 'int8' or None, see Teacher
         weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
         ignored:bool=False,    # of dense logits: compare positions too that the learner's loss leaves out by its ignore_index?
     ):
@@ -389,7 +389,7 @@ class LumiNetCallback(DistillCallback):
         class_map=None,        # for each student class the teacher's index; see match_classes
         teacher_tfm=None,      # function of the inputs that adapts them to the teacher; see InputMap
         arch=None,             # network, where `teacher` is only weights
-        speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile' or None, see Teacher
+        speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile', 'int8' or None, see Teacher
         weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
         ignored:bool=False,    # of dense logits: compare positions too that the learner's loss leaves out by its ignore_index?
     ):

@@ -91,7 +91,6 @@ def _check_shares(dls):
 # %% ../nbs/26_distributed.ipynb #da006384
 def _divide(dls, rank, world):
     "Let loaders, as they are, yield one process's part"
-    _check_shares(dls)
     for o in dls: o.divide(rank, world)
 
 
@@ -183,12 +182,14 @@ def shared_ctx(
     if world==1: yield learn; return
     cpu = learn.dls.device.type=='cpu'
     if sync_bn and cpu: raise InputError("sync_bn needs GPUs: torch's SyncBatchNorm refuses the CPU")
-    _divide(learn.dls, rank, world)
+    _check_shares(learn.dls)
     cb,log = SharedTrainer(sync_bn, **kwargs),learn.logger
     bars = learn.cbs.filter(lambda o: rank and isinstance(o, ProgressCallback))
     learn.remove_cbs(bars).add_cb(cb)
     if rank: learn.logger = noop
-    try: yield learn
+    try:
+        _divide(learn.dls, rank, world)
+        yield learn
     finally:
         learn.remove_cb(cb).add_cbs(bars)
         learn.logger = log

@@ -19,6 +19,7 @@ from fastai.basics import *
 from fastai.callback.rnn import RNNCallback
 from .core import InputError, PathError, check_labels, check_logits, eval_mode, own_device, with_bar
 from .fold import cast_copy, speed_up, _copied, _log, _moved, _tried
+from .quantize import Int8, _torchao
 from .models.core import load_weights, read_weights
 from .perception import autocast_dtype
 import copy # last: fastai exports a function of this name
@@ -124,11 +125,11 @@ def input_codes(
     return out
 
 # %% ../nbs/02_teacher.ipynb #ef1b321f
-_speeds = ('auto','fold','compile',None)
+_speeds = ('auto','fold','compile','int8',None)
 
 class Teacher:
     "A network that turns inputs into float32 logits in the student's class order, in eval mode and without gradients"
-    _made = None
+    _made = {}
     _still = _last = _checked = _told = False
     def __init__(self,
         teacher,              # anything load_teacher takes
@@ -136,11 +137,12 @@ class Teacher:
         class_map=None,       # for each student class the teacher's index, length C; None: same classes, same order
         teacher_tfm=None,     # function of the inputs, returning what the teacher is called with; None passes them on
         weights_only:bool=True, # as in load_teacher
-        speed:str='auto',     # 'auto': fast where nobody else holds it; 'fold', 'compile': fast in fits even so; None: never
+        speed:str='auto',     # 'auto': fast where nobody else holds it; 'fold', 'compile', 'int8': fast in fits even so; None: never
         amp:torch.dtype=None, # autocast it to this dtype, such as torch.bfloat16; None: as what is around the call
         key:str=None,         # as in load_teacher
     ):
         if speed not in _speeds: raise InputError(f"speed must be one of {_speeds}, got {speed!r}")
+        if speed=='int8': _torchao()                               # before anything is trained
         if isinstance(teacher, Teacher):                           # the same network, with the settings it has
             as_teacher(teacher, speed, arch=arch, class_map=class_map, teacher_tfm=teacher_tfm)
             self.__dict__.update(teacher.__dict__, amp=amp or teacher.amp)
@@ -159,6 +161,12 @@ class Teacher:
 def module(self:Teacher):
     "The network that is asked"
     return self._source.model if isinstance(self._source, Learner) else self._source
+
+# %% ../nbs/02_teacher.ipynb #9f846a34
+@patch(as_prop=True)
+def int8(self:Teacher):
+    "How near the answers in int8 are to those without, as `agreement` has it; None where there are none"
+    return next((o.found for o in self._made.values() if isinstance(o, Int8) and o.found), None)
 
 # %% ../nbs/02_teacher.ipynb #018ace40
 def as_teacher(
@@ -214,17 +222,19 @@ def _make_fast(self:Teacher, xb, device, dtype):
         layout = _tensor(xb).ndim==4 and (device.type=='cpu' or self._last)
         with eval_mode(m): new = speed_up(m, *xb, layout=layout, compile=self.speed=='compile')
     if self._own and m is own: self._source = new                              # nobody needs the slower one; of another dtype it stays
+    if self.speed=='int8': return Int8(new)
     if self.speed not in ('auto','fold'): return new
     with eval_mode(new): return cast_copy(new, *xb)                            # beside the source, which other dtypes are made of
 
 # %% ../nbs/02_teacher.ipynb #eb296c7d
 @patch
-def _fast(self:Teacher, xb):
-    "The answer of the fast copy, which is made when it is first asked"
+def _fast(self:Teacher, xb, still):
+    "The answer of the fast copy, which is made when it is first asked; in int8 only in fits"
     key = (*_where(xb), self._last, autocast_dtype(_tensor(xb)))
-    if self._made is None or self._made[0]!=key:
-        self._made = key,self._make_fast(xb, *key[:2])
-    m = self._made[1]
+    if key not in self._made:
+        self._made = dict([*self._made.items()][-1:]) | {key: self._make_fast(xb, *key[:2])}             # a metric may ask in another dtype
+    m = self._made[key]
+    if isinstance(m, Int8) and not still: m = m.model
     if m is self.module and not self._own: return self._ask(xb)
     with eval_mode(m): return m(*xb)
 
@@ -236,7 +246,7 @@ def _answer(self:Teacher, xb, still):
         xb = apply(lambda o: o.as_subclass(Tensor).clone() if isinstance(o, Tensor) else o, tuple(xb))   # some write into their input
         if self.tfm is not None: xb = tuplify(self.tfm(*xb))
         cast = nullcontext() if self.amp is None else torch.autocast(_tensor(xb).device.type, self.amp)
-        with cast: z = (self._fast if still or self._own else self._ask)(xb)
+        with cast: z = self._fast(xb, still) if still or self._own else self._ask(xb)
         if self._recurrent: z = z[0]
         if not isinstance(z, Tensor): check_logits(z)
         z = z.as_subclass(Tensor).float()
@@ -290,8 +300,8 @@ def begin_fit(self:Teacher,
     learn, # `Learner` that is about to train with this teacher
 ):
     "Refuse what this teacher cannot serve; a plain one serves every `Learner`, and makes its fast copy anew"
-    if not self._own: self._made = None
-    self._still = self.speed in ('fold','compile') or (self.speed=='auto' and hasattr(learn, 'teacher_stands_still'))
+    if not self._own or self.speed=='int8': self._made = {}
+    self._still = self.speed in ('fold','compile','int8') or (self.speed=='auto' and hasattr(learn, 'teacher_stands_still'))
     self._last = hasattr(learn, 'channels_last')
 
 # %% ../nbs/02_teacher.ipynb #8790740c

@@ -143,7 +143,8 @@ class DataSet:
 
 _boxes = dict(measure='AP, points', bf16=False,
               refused=dict(cache='regions that differ in every step, which cannot be cached by view',
-                           compile='detectors, whose graph changes in every step and is not compiled'))
+                           compile='detectors, whose graph changes in every step and is not compiled',
+                           int8='detectors, whose graph changes in every step and is not quantised'))
 
 _bring = "photographs with boxes are yours to bring: pass path, a folder in COCO's format with annotations/, train/ and val/"
 

@@ -142,7 +142,7 @@ def _show_result(res, recipe, json=False):
 
 # %% ../../nbs/37_run.cli.ipynb #0f1b2cbf
 _groups = {'networks and data':'path teacher student start bodies labels size holdout images trust check weights',
-           'training':'epochs pretrain schedule opt bs lr dtype device compile cache sync minutes fresh seed',
+           'training':'epochs pretrain schedule opt bs lr dtype device compile int8 cache sync minutes fresh seed',
            'output':'out ledger ship log quiet json verbose config'}
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -215,7 +215,7 @@ def _check_file(name, check, path=None, device=None, trust=False, **kwargs):
     print(f"{check}: {top1:.2f} %" + ('' if claim is None else f" ({claim:.2f} % claimed)"))
 
 # %% ../../nbs/37_run.cli.ipynb #639edb36
-@delegates(train_teacher, but=['recipe','cache','sync','compile','images','holdout','bars','channels_last','cbs'])
+@delegates(train_teacher, but=['recipe','cache','sync','compile','int8','images','holdout','bars','channels_last','cbs'])
 def luminet_teacher(
     name:str,            # network: resnet32x4, wrn_40_2, resnet56, vgg13, resnet110, ResNet50, or another of the CIFAR networks
     epochs:int=240,      # to train

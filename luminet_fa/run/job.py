@@ -29,7 +29,7 @@ from ..models.core import InputMap, read_weights
 from ..models.detect import body_name
 from .checkpoint import Checkpoint, Deadline, check_room, find_run, own_place, run_bytes, set_aside
 from .ledger import append_row, hardware, keep, table_text, utc_now
-from .options import RunOptions, as_words, choose_dtype, command, _amp
+from .options import RunOptions, as_words, check_int8, choose_dtype, command, _amp
 from .recipes import Recipe, make_dls
 from .schedules import GrowImages, fit_schedule, opt_func
 from ..data.store import build_store, has_valid
@@ -51,7 +51,8 @@ class Job(RunOptions):
         store_attr('recipe,teacher,methods,commit')
         self.changed,self.data = changed or {},data_sets[recipe.data]
         if self.verbose is None: self.verbose = 1 if self.data.embedded else 2
-        self.speed = 'compile' if self.compile else 'auto'          # of the teacher, as Teacher takes it
+        self.speed = 'int8' if self.int8 else 'compile' if self.compile else 'auto'      # of the teacher, as Teacher takes it
+        if self.int8: check_int8(self.compile, self.cache, self.device)
         self.dtype,self._why = choose_dtype(self.dtype, self.device, self.data.bf16, self._nets)
         self._deadline = Deadline(self.minutes)
         self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
@@ -225,6 +226,7 @@ def settings(self:Job,
     r,taught,n = self.recipe,_has_teacher(method),self.n_images(method)
     base,own = self._base(method),{} if method=='teacher' else r.method(method)
     odd = dict(cache=1) if self.cache and taught else {}
+    if self.int8 and taught: odd['int8'] = 1
     if r.optimiser!='sgd': odd['opt'] = r.optimiser
     if self.sync and method=='luminet': odd['sync'] = 1
     if r.size: odd.update(size=r.size, start_size=r.start_size)
@@ -232,7 +234,7 @@ def settings(self:Job,
     if r.schedule=='paper' and r.rise: odd['rise'] = r.rise
     if r.augment: odd['augment'] = r.augment
     if net := self.net(base, start=False): odd['net'] = str(net)
-    if 'body' in base.net: odd['body'] = self._body_id(self.net(base)['body'])
+    if 'body' in base.net: odd['body'] = self._body_id(self.net(base)['body']) or 'none'
     if r.labels<1: odd['labels'] = r.labels
     return dict(recipe=r.name, method=method, arch=base.student, seed=seed, epochs=base.epochs, bs=r.bs, schedule=r.schedule,
         lr=own.pop('lr', base.lr), wd=base.wd, holdout=self._divided or self.holdout, images=n, dtype=self.dtype,
@@ -389,10 +391,17 @@ def _keep(self:Job, done, ckpt, data):
 # %% ../../nbs/33_run.job.ipynb #14fdc62f
 _columns = ('date recipe method teacher student seed epochs schedule bs lr wd settings images top1 best_top1 best_epoch valid_loss '
             'teacher_top1 ece holdout seconds img_s dtype hardware processes torch fastai python luminet_fa '
-            'commit command resumed top5 tested AP50 AP75 body data size labels teacher_id').split()
+            'commit command resumed top5 tested AP50 AP75 body data size labels teacher_id agreement').split()
 _not_told = {'arch','data','size','start_size','milestones','rise','augment','net', *_columns}    # not in the column `settings`
 
 # %% ../../nbs/33_run.job.ipynb #d13ef172
+@patch
+def _agreement(self:Job, s):
+    "How near a teacher in int8 was to itself, as the row says it"
+    found = self.teacher and self.teacher.ask.int8
+    return ' '.join(f'{k}={v:.3g}' for k,v in found.items()) if found and 'int8' in s else None
+
+# %% ../../nbs/33_run.job.ipynb #5dfdb7d9
 @patch
 def _of_teacher(self:Job):
     "What the rows of students say of the teacher, also of one that did not teach: that they belong to one comparison"
@@ -419,7 +428,7 @@ def row(self:Job,
         data=self._tested if self.data.needs else None,
         top1=round(accs[-1], 2), best_top1=round(best, 2), best_epoch=1+accs.index(best), valid_loss=round(last['valid_loss'], 4),
         size=f'{r.start_size}-{r.size}' if r.start_size and r.schedule=='onecycle' else r.size or None,
-        labels=r.labels if r.labels<1 else None, seconds=round(cb.total_s, 1), img_s=round(seen/cb.train_s),
+        labels=r.labels if r.labels<1 else None, agreement=self._agreement(s), seconds=round(cb.total_s, 1), img_s=round(seen/cb.train_s),
         hardware=hardware(learn.dls.device), processes=processes()[1], torch=torch.__version__, fastai=fastai.__version__,
         python=platform.python_version(), luminet_fa=luminet_fa.__version__,
         commit=self.commit, command=command(self), resumed=' '.join(map(str, cb.resumed)))
@@ -511,6 +520,7 @@ def use_teacher(self:Job,
     if not isinstance(t, Teacher):
         t = Teacher(t, task.model(own.student, dls.c, **self.net(own, start=False)), weights_only=not self.trust, speed=self.speed)
         if self.data.folders: t = self._fitted(t, dls)
+    elif t.speed=='auto': t.speed = self.speed
     claim = None if runs or self.holdout else self.recipe.published.get('teacher')
     top1 = 100*task.grade(t, dls.valid.new(rank=0, world=1), expected=claim and claim/100, n=None if runs else self.data.sample)
     self.teacher = RunTeacher(t, _teacher_hash(t), top1, given=not runs)

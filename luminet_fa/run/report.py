@@ -407,7 +407,7 @@ def _differs(r, recipe):
     if isinstance(r.teacher, str) and r.method!='alone': want['teacher'] = recipe.teacher
     if isinstance(r.student, str): want['student'] = '' if r.method=='teacher' else recipe.student
     said,own = {*r.settings.split()},recipe.method(r.method) if r.method in recipe.methods else {}
-    other = said-{'cache=1','sync=1'}!={*as_words(own)}
+    other = said-{'cache=1','sync=1','int8=1'}!={*as_words(own)}
     odd = {f'{r.epochs} of {recipe.epochs} epochs': r.epochs!=recipe.epochs,
            **{f'{k} {getattr(r, k)}, not {v}': getattr(r, k)!=v for k,v in want.items()},
            f'bodies from {r.body}': isinstance(r.body, str) and r.body!=recipe.net.get('body'),
@@ -415,6 +415,7 @@ def _differs(r, recipe):
            'other settings': other,
            'settings by our rule, since none are published': not other and r.method=='luminet' and recipe.luminet_by_rule,
            "the teacher's logits from a cache, in float16": 'cache=1' in said,
+           'the teacher in int8': 'int8=1' in said,
            f'{r.processes} processes, each with its own perception and BatchNorm': r.processes>1 and 'sync=1' not in said,
            f'a teacher of {given:.2f}, not {claimed:.2f}':
                r.method not in ('alone','teacher') and claimed==claimed and not abs(given-claimed)<=.5}
