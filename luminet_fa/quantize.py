@@ -65,7 +65,7 @@ def int8_frozen(
 def agreement(
     z:Tensor,      # logits of one network, (B,C)
     z_ref:Tensor,  # of another about the same images
-)->dict:           # `same`: share of images with the same class; `perception`: relative error; `loss`: LumiNet's, alpha 1 and T 4
+)->dict:           # same: share of images with the same class; perception: relative error; loss: LumiNet's, alpha 1 and T 4
     "How near the answers of two networks are"
     h,h_ref = perception(z),perception(z_ref)
     off = ((h-h_ref).norm()/h_ref.norm().clamp(min=1e-12)).item()
