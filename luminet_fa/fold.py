@@ -17,6 +17,10 @@ from .core import InputError, exact_float32, uses_tf32
 from .perception import autocast_dtype, autocast_off
 
 # %% ../nbs/01a_fold.ipynb #c998ac63
+def _depthwise(m):
+    "Has the network `m` convolutions in which each channel has a filter of its own?"
+    return any(isinstance(o, nn.Conv2d) and 1<o.groups==o.in_channels for o in m.modules())
+
 def _check_eval(model, what):
     if any(m.training for m in model.modules()): raise InputError(f"only a network in eval mode can be {what}")
 

@@ -12,7 +12,7 @@ from functools import partial
 from fastcore.basics import patch
 from torch import nn, Tensor
 from .core import InputError
-from .fold import _ask, _check_eval, _check_same, _copied, _log, _naming, _note
+from .fold import _ask, _check_eval, _check_same, _copied, _depthwise, _log, _naming, _note
 from .losses import luminet_loss
 from .perception import autocast_off, perception
 
@@ -51,10 +51,12 @@ def int8_frozen(
     "`model` with its convolutions and linear layers in 8-bit integers, compiled for this CPU"
     _check_eval(model, 'quantised')
     one = next(model.parameters())
+    if _depthwise(model): raise InputError("it has depthwise convolutions, which are slower in int8")
     if one.device.type!='cpu': raise InputError(f"int8 is for CPUs, and the network is on {one.device}")
     prepare,convert,quantizer = _torchao()
     with torch.no_grad(), autocast_off(one), _naming('quantised'), _quiet('torch.utils.cpp_extension'):
-        graph = prepare(torch.export.export(model, _copied(batches[0])).module(), quantizer)
+        graph = torch.export.export(model, _copied(batches[0]), strict=True)    # which tells one call of a shared ReLU from another
+        graph = prepare(graph.module(), quantizer)
         _check_same(graph, model, batches[0], 1e-3, 'preparing')                # still in float32; it folds BatchNorms
         for xb in batches: graph(*_copied(xb))
         new = partial(_frozen, torch.compile(convert(graph)))

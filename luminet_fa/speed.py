@@ -16,7 +16,7 @@ from fastai.callback.fp16 import MixedPrecision, AMPMode
 from fastai.callback.channelslast import ChannelsLast
 from fastai.learner import AvgSmoothLoss
 from .core import InputError, own_device
-from .fold import _copied, _note
+from .fold import _copied, _depthwise, _note
 
 # %% ../nbs/05_speed.ipynb #8a2739b6
 _inner = set("before_batch after_pred after_loss before_backward after_cancel_backward after_backward "
@@ -181,10 +181,6 @@ def _leave(self:_Forward, err):
     self.learn.remove_cb(self)
 
 # %% ../nbs/05_speed.ipynb #c417fe77
-def _depthwise(m):
-    "Has the network `m` convolutions in which each channel has a filter of its own?"
-    return any(isinstance(o, nn.Conv2d) and 1<o.groups==o.in_channels for o in m.modules())
-
 def bf16_pays(
     device,      # torch.device or its name
     *models,     # the networks that run there; none: networks with ordinary convolutions
