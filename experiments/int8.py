@@ -11,18 +11,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 warnings.filterwarnings('ignore')
 from luminet_fa.all import *
 from fastcore.script import call_parse
-from luminet_fa.fold import speed_up
-from luminet_fa.models.core import load_weights, read_weights
-from luminet_fa.quantize import Int8, agreement
+from luminet_fa.quantize import agreement
 from luminet_fa.run.ledger import append_row, hardware, source_commit, utc_now
 from luminet_fa.speed import keep_memory
 
 def means(rows): return {k: round(sum(o[k] for o in rows)/len(rows), 6) for k in rows[0]}
 
-def compared(m, batches):
+def compared(t, batches):
     "Means over batches of what `agreement` says of the integers, and the accuracy of both"
     def one(x, y):
-        z, z_ref = m(x), m.model(x)
+        z, z_ref = t.on_batch(None, x), t(x)                        # in int8, as in a fit; in float32, as always else
         return agreement(z, z_ref) | {k: 100*(o.argmax(1)==y).float().mean().item() for k, o in dict(top1=z, top1_float=z_ref).items()}
     return means([one(x, y) for x, y in batches if len(x)==64])
 
@@ -36,15 +34,12 @@ def main(
     "Agreement of a teacher in int8 with itself"
     keep_memory()
     dls = cifar_dls(path, bs=64, val_bs=64, device='cpu', seed=0)
-    net = load_weights(make_model(arch, dls.c), read_weights(teacher), teacher).eval()
-    plain = lambda dl: ((x.as_subclass(Tensor), y.as_subclass(Tensor)) for x, y in dl)
-    with torch.no_grad():
-        m = Int8(speed_up(net, next(plain(dls.train))[0], layout=True))
-        for _, (x, _) in zip(range(m.n), plain(dls.train)): m(x)
-        if not m.found: raise SystemExit('it stays in float32')
-        on = dict(train=m.found, test=compared(m, plain(dls.valid)))
-    for part, o in on.items():
-        row = dict(date=utc_now(), teacher=arch, part=part, images=m.n*64 if part=='train' else len(dls.valid_ds)//64*64, **o)
+    t = Teacher(load_teacher(teacher, arch=make_model(arch, dls.c)), speed='int8')
+    t.begin_fit(None)
+    for _, (x, _) in zip(range(10), dls.train): t.on_batch(None, x)
+    if not t.int8: raise SystemExit('it stays in float32')
+    for part, n, o in (('train', 640, t.int8), ('test', len(dls.valid_ds)//64*64, compared(t, dls.valid))):
+        row = dict(date=utc_now(), teacher=arch, part=part, images=n, **o)
         print(row, flush=True)
         row |= dict(hardware=hardware('cpu'), torch=torch.__version__, commit=source_commit(),
                     command=f'python experiments/int8.py {arch} --path DIR --teacher FILE')

@@ -7,7 +7,8 @@
 
 Half of CIFAR's test images, 50 of each class, are fitted to (part A), and the other half is reported (B). Of the digits 300 training images are
 left out of all training and fitted to, and the 355 test images are reported. For a folder of photographs, STORE is what `luminet_distill` made
-of it, FOLDER holds its finished students, the validation images are fitted to and the test images reported. `seen` are images that the teacher was trained on. A row per map.
+of it, FOLDER holds its finished students, the validation images are fitted to and the test images reported.
+`seen` are images that the teacher was trained on. A row per map.
 The lengths, rates and batches of the digits' networks are this program's own; the tracked recipe of the digits does not enter.
 """
 import argparse, sys, warnings
@@ -23,7 +24,6 @@ from luminet_fa.data.tensor import rank_in_class
 from luminet_fa.losses import distill_methods
 from luminet_fa.metrics import reliability_bins
 from luminet_fa.models.all import stats_of
-from luminet_fa.models.core import InputMap, load_weights, read_weights
 from luminet_fa.rescale import _centred, _fit, _moments, _nearest, _ridge
 from luminet_fa.run.ledger import append_row, hardware, source_commit, utc_now
 from luminet_fa.run.schedules import opt_func
@@ -102,10 +102,10 @@ def folder(r, a, seed):
     dls, st = make_dls(r, a.path, device='cpu'), Store(a.path)
     stats = stats_of(a.student)
     def part(o): return dls.valid.new(ImageData(Images(o), o.y, st.vocab, *stats))
-    def net(name, file): return load_weights(make_model(name, dls.c), read_weights(file), file)
-    runs = sorted(Path(a.runs).glob(f'*-s{seed}.safetensors'))
+    def net(name, file): return load_teacher(file, arch=make_model(name, dls.c))
+    runs = {f.name.partition('-s')[0]: f for f in sorted(Path(a.runs).glob(f'*-s{seed}.safetensors'))}
     nets = {'teacher': nn.Sequential(InputMap(stats, stats_of(name)), net(name, file))}
-    nets |= {distill_methods[m].label: net(a.student, f) for f in runs if (m := f.name.partition('-s')[0])!='teacher'}
+    nets |= {f'{a.student}, {distill_methods[m].label}': net(a.student, f) for m, f in runs.items() if m!='teacher'}
     return nets, dict(seen=part(st['train']), fit=dls.valid, report=part(st['test']))
 
 def answers(nets, parts):
@@ -128,23 +128,26 @@ def main():
     a = p.parse_args()
     keep_memory()
     r = get_recipe(a.recipe)
-    few, of = ([100], lambda: digits(seed)) if r.data=='digits' else ([100], lambda: folder(r, a, seed)) if a.runs else ([100, 500], lambda: cifar(r, a))
-    said = f"python experiments/rescale.py {r.name}"
-    if a.runs: said += f" --path STORE --runs FOLDER --teacher {a.teacher.partition('=')[0]}=FILE --student {a.student} --size {a.size}"
-    elif a.path: said += ' --path DIR --teacher FILE --student FILE'
+    of_folder = lambda: f" --path STORE --runs FOLDER --teacher {a.teacher.partition('=')[0]}=FILE --student {a.student} --size {a.size}"
+    table, few, of, options = dict(
+        digits=('digits', [100], lambda: digits(seed), str),
+        folder=('photos', [100], lambda: folder(r, a, seed), of_folder),
+        cifar100=('cifar100', [100, 500], lambda: cifar(r, a), lambda: ' --path DIR --teacher FILE --student FILE'))[r.data]
+    said = f"python experiments/rescale.py {r.name}{options()}"
     for seed in a.seeds:
         file = a.logits and Path(a.logits)/f'{r.data}-s{seed}.pt'
         z = torch.load(file) if file and file.exists() else answers(*of())
         if file:
-            file.parent.mkdir(parents=True, exist_ok=True); torch.save(z, file)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(z, file)
         t, y = ({k: v[n] for k, v in z.items()} for n in ('teacher', 'y'))
         for net in [n for n in z['fit'] if n!='y']:
             s = {k: v[net] for k, v in z.items()}
             for name, n, labels, f in islice(maps(s, t, y, few), 1 if net=='teacher' else None):
-                row = dict(date=utc_now(), recipe=r.name, student=net if net=='teacher' or not a.runs else f'{a.student}, {net}', seed=seed, map=name, images=n, labels=labels)
+                row = dict(date=utc_now(), recipe=r.name, student=net, seed=seed, map=name, images=n, labels=labels)
                 row |= {k: round(float(v), 4) for k, v in figures(f(s['report']), y['report']).items()}
                 print(*row.values(), flush=True)
                 row |= dict(hardware=hardware('cpu'), torch=torch.__version__, commit=source_commit(), command=f'{said} --seeds {seed}')
-                if a.save: append_row(Path(a.save)/f"{'photos' if a.runs else r.data}-rescale.csv", row)
+                if a.save: append_row(Path(a.save)/f'{table}-rescale.csv', row)
 
 if __name__ == '__main__': main()

@@ -93,7 +93,6 @@ def _divide(dls, rank, world):
     "Let loaders, as they are, yield one process's part"
     for o in dls: o.divide(rank, world)
 
-
 # %% ../nbs/26_distributed.ipynb #43f83c36
 def share_dls(
     dls,             # DataLoaders whose loaders know `rank` and `world`, such as those of tensor_dls; with a seed

@@ -202,7 +202,11 @@ def divide(self:SharedDL,
 
 # %% ../../nbs/19_data.tensor.ipynb #f1a6c4d9
 @patch
-def to_detach(self:SharedDL, b, cpu=True, gather=True):
+def to_detach(self:SharedDL,
+    b,           # tensors, alone or in collections
+    cpu=True,    # put them on the CPU?
+    gather=True, # for fastai's signature; ignored
+):               # them, detached
     "What fastai asks for when it counts a batch: this process's own part"
     return to_detach(b, cpu, gather=False)
 
