@@ -253,6 +253,7 @@ def build(self:ViewCache,
 @patch
 def begin_fit(self:ViewCache,
     learn, # `Learner` that is about to train with this teacher
+    micro_bs:int=None, # as in Teacher.begin_fit, while the cache is being filled
 ):
     "Refuse a loader, data or callbacks whose views the cache does not know"
     if bad := learn.cbs.filter(risinstance(MixHandler)):
@@ -264,7 +265,7 @@ def begin_fit(self:ViewCache,
         raise InputError("the cache was made for other images or another normalisation than the learner's: make one for these data")
     self._look_again()
     if not self.complete: self._count()
-    self._asked = 0
+    self._asked,self._micro = 0,micro_bs
 
 # %% ../nbs/24_cache.ipynb #1ea76869
 @patch

@@ -17,6 +17,7 @@ from fastai.callback.mixup import MixHandler
 from fastai.callback.training import GradientAccumulation
 from .core import InputError, check_logits, pick
 from .losses import LumiNetLoss, distill_methods
+from .micro import check_micro_bs, in_parts
 from .perception import _are_probabilities, _floats, _world_size, autocast_off
 from .teacher import Teacher, as_teacher
 
@@ -59,13 +60,15 @@ class DistillCallback(_Tidy):
         speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile', 'int8' or None, see Teacher
         weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
         ignored:bool=False,    # of dense logits: compare positions too that the learner's loss leaves out by its ignore_index?
+        micro_bs:int=None,     # take both networks through a batch in parts of at most this many samples, see micro_forward; None: whole
     ):
         for n,o in dict(ce_w=ce_w, kd_w=kd_w).items():
             if not 0<=o<float('inf'): raise InputError(f"{n} must be a finite number >= 0, got {o}")
         if not (ce_w or kd_w): raise InputError("ce_w and kd_w are both 0: nothing would be trained")
         _check_warmup(warmup)
+        check_micro_bs(micro_bs)
         if not callable(loss): raise InputError(f"loss must be a function of two logits, got {type(loss).__name__}")
-        store_attr('ce_w,kd_w,warmup,class_map,teacher_tfm,speed,ignored')
+        store_attr('ce_w,kd_w,warmup,class_map,teacher_tfm,speed,ignored,micro_bs')
         self.kd_func = loss
         self.set_teacher(teacher, arch, weights_only)
 
@@ -196,7 +199,7 @@ def before_train(self:DistillCallback):
         if self.ignored: raise InputError(f"{who} needs a label for each position, and ignored=True compares some without")
     self._check_weights()
     self._teacher.check_data(self.dls)
-    self._teacher.begin_fit(self.learn)
+    self._teacher.begin_fit(self.learn, self.micro_bs)
     self.learn.distillation = self.as_dict()   # stays when the callback goes
 
 # %% ../nbs/03_callback.ipynb #05420089
@@ -214,8 +217,9 @@ def _autocast(self:DistillCallback):
 # %% ../nbs/03_callback.ipynb #89385eb0
 @patch
 def before_batch(self:DistillCallback):
-    "Ask the teacher about this batch"
+    "Ask the teacher about this batch, and cut it into parts for the student if it is to be"
     self._ask(*self.xb)
+    if self.micro_bs: in_parts(self.model, self.micro_bs)
 
 @patch
 def _ask(self:DistillCallback, *xb):
@@ -392,9 +396,11 @@ class LumiNetCallback(DistillCallback):
         speed:str='auto',      # of the teacher: 'auto', 'fold', 'compile', 'int8' or None, see Teacher
         weights_only:bool=True,# False runs the code in the teacher's file, see load_teacher
         ignored:bool=False,    # of dense logits: compare positions too that the learner's loss leaves out by its ignore_index?
+        micro_bs:int=None,     # take both networks through a batch in parts of at most this many samples, see micro_forward; None: whole
     ):
         super().__init__(teacher, LumiNetLoss(alpha=alpha, T=T, sync=sync), ce_w=ce_w, kd_w=kd_w, warmup=warmup,
-                         class_map=class_map, teacher_tfm=teacher_tfm, arch=arch, speed=speed, weights_only=weights_only, ignored=ignored)
+                         class_map=class_map, teacher_tfm=teacher_tfm, arch=arch, speed=speed, weights_only=weights_only, ignored=ignored,
+                         micro_bs=micro_bs)
         store_attr('alpha,T,sync')
 
 # %% ../nbs/03_callback.ipynb #189c2427

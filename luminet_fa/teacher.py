@@ -20,6 +20,7 @@ from fastai.callback.rnn import RNNCallback
 from .core import InputError, PathError, check_labels, check_logits, eval_mode, own_device, with_bar
 from .fold import cast_copy, speed_up, _copied, _log, _moved, _tried
 from .quantize import Int8, _torchao
+from .micro import micro_batches
 from .models.core import load_weights, read_weights
 from .perception import autocast_dtype
 import copy # last: fastai exports a function of this name
@@ -131,6 +132,7 @@ class Teacher:
     "A network that turns inputs into float32 logits in the student's class order, in eval mode and without gradients"
     _made = {}
     _still = _last = _checked = _told = False
+    _micro = None
     def __init__(self,
         teacher,              # anything load_teacher takes
         arch:nn.Module=None,  # as in load_teacher
@@ -246,9 +248,12 @@ def _answer(self:Teacher, xb, still):
         xb = apply(lambda o: o.as_subclass(Tensor).clone() if isinstance(o, Tensor) else o, tuple(xb))   # some write into their input
         if self.tfm is not None: xb = tuplify(self.tfm(*xb))
         cast = nullcontext() if self.amp is None else torch.autocast(_tensor(xb).device.type, self.amp)
-        with cast: z = self._fast(xb, still) if still or self._own else self._ask(xb)
-        if self._recurrent: z = z[0]
-        if not isinstance(z, Tensor): check_logits(z)
+        ask = partial(self._fast, still=still) if still or self._own else self._ask
+        with cast: z = [*map(ask, micro_batches(xb, self._micro))]
+        if self._recurrent: z = [o[0] for o in z]
+        for o in z:
+            if not isinstance(o, Tensor): check_logits(o)
+        z = torch.cat(z) if len(z)>1 else z[0]
         z = z.as_subclass(Tensor).float()
         return z if self.class_map is None else self._pick(z)
 
@@ -298,11 +303,12 @@ def _check_codes(ours, theirs):
 @patch
 def begin_fit(self:Teacher,
     learn, # `Learner` that is about to train with this teacher
+    micro_bs:int=None, # most samples that it is asked about at once in this fit; None: whole batches
 ):
     "Refuse what this teacher cannot serve; a plain one serves every `Learner`, and makes its fast copy anew"
     if not self._own or self.speed=='int8': self._made = {}
     self._still = self.speed in ('fold','compile','int8') or (self.speed=='auto' and hasattr(learn, 'teacher_stands_still'))
-    self._last = hasattr(learn, 'channels_last')
+    self._last,self._micro = hasattr(learn, 'channels_last'),micro_bs
 
 # %% ../nbs/02_teacher.ipynb #8790740c
 @patch
