@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['micro_batches', 'check_micro_bs', 'micro_forward', 'in_parts']
 
-# %% ../nbs/01d_micro.ipynb #fe6a0245
+# %% ../nbs/01d_micro.ipynb #6d5e058d
 import torch
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from fastai.torch_core import get_model
 from .core import InputError
 
-# %% ../nbs/01d_micro.ipynb #13e6556f
+# %% ../nbs/01d_micro.ipynb #2f8d7d05
 def micro_batches(
     xb,        # inputs of a batch: tensors of B samples each; anything else goes into every part
     size=None, # most samples in a part, >=1; None: all
@@ -25,7 +25,7 @@ def micro_batches(
     def cut(o): return o.tensor_split(n) if isinstance(o, Tensor) and o.ndim and len(o)==b else [o]*n
     return [*zip(*map(cut, xb))]
 
-# %% ../nbs/01d_micro.ipynb #98a5e1de
+# %% ../nbs/01d_micro.ipynb #073b8627
 def check_micro_bs(
     n, # number of samples, or None
 ):
@@ -33,7 +33,7 @@ def check_micro_bs(
     if n is None or isinstance(n, int) and not isinstance(n, bool) and n>0: return
     raise InputError(f"micro_bs must be an int >= 1, or None for whole batches, got {n!r}")
 
-# %% ../nbs/01d_micro.ipynb #c3b41df9
+# %% ../nbs/01d_micro.ipynb #e00863b7
 def _put(bufs, vals):
     for b,v in zip(bufs, vals): b.copy_(v)
 
@@ -50,7 +50,7 @@ def _contexts(model):
     bufs = [*model.buffers()]
     return nullcontext(),_again(bufs, [b.clone() for b in bufs])
 
-# %% ../nbs/01d_micro.ipynb #baa42812
+# %% ../nbs/01d_micro.ipynb #59b13088
 def micro_forward(
     model:nn.Module, # network, which returns one tensor
     xb,              # inputs of a batch, as micro_batches takes them
@@ -66,7 +66,7 @@ def micro_forward(
         if not isinstance(o, Tensor): raise InputError(f"micro_bs joins the logits of parts, and the student returned a {type(o).__name__}")
     return torch.cat(z)
 
-# %% ../nbs/01d_micro.ipynb #5536badb
+# %% ../nbs/01d_micro.ipynb #4e07d22a
 def in_parts(
     model:nn.Module, # a learner's network, perhaps in DistributedDataParallel
     size:int,        # most samples in a part, >=1
