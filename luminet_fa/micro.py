@@ -20,8 +20,9 @@ def micro_batches(
     size=None, # most samples in a part, >=1; None: all
 )->list:       # of tuples, the inputs of each part
     "The inputs of a batch in parts of nearly equal size"
+    if size is None: return [tuple(xb)]
     b = len(xb[0])
-    n = 1 if size is None else max(-(-b//size), 1)
+    n = max(-(-b//size), 1)
     def cut(o): return o.tensor_split(n) if isinstance(o, Tensor) and o.ndim and len(o)==b else [o]*n
     return [*zip(*map(cut, xb))]
 

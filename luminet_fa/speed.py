@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FastEvents', 'SmoothLossOnDevice', 'LossOnDevice', 'AroundForward', 'bf16_pays', 'BFloat16', 'TriedChannelsLast',
-           'keep_memory']
+           'Compiled', 'keep_memory']
 
 # %% ../nbs/05_speed.ipynb #b113bdfb
 import ctypes, os, torch
@@ -135,6 +135,9 @@ class _Forward(AroundForward):
     def inside(self):
         "A context manager for the forward pass"
         return nullcontext()
+    def faster(self, f, xb):
+        "`f(*xb)` in the faster way"
+        with self.inside(): return f(*xb)
     def forward(self,
         f,   # the forward pass without it
         *xb, # inputs of the model
@@ -143,8 +146,7 @@ class _Forward(AroundForward):
         key = (self.training, *(o.shape[1:] for o in xb if isinstance(o, Tensor)))
         new = key not in self._runs
         self._runs.add(key)
-        if new: return self._first(f, xb)
-        with self.inside(): return f(*xb)
+        return self._first(f, xb) if new else self.faster(f, xb)
 
 # %% ../nbs/05_speed.ipynb #da65924a
 def _undo(model):
@@ -162,8 +164,7 @@ def _undo(model):
 def _first(self:_Forward, f, xb):
     "`f(*xb)`, and after an error once more without this speed-up"
     again,undo = _copied(xb),_undo(self.learn.model)
-    try:
-        with self.inside(): return f(*xb)
+    try: return self.faster(f, xb)
     except Exception as e:
         if note := self.stays(): e.add_note(note); raise
         undo(); self.off()
@@ -230,6 +231,24 @@ class TriedChannelsLast(_Forward, ChannelsLast):
         if num_distrib()>1:
             return "If it runs without to_fast: in several processes the layout cannot change during a fit; pass channels_last=False"
 
+# %% ../nbs/05_speed.ipynb #f4e2954a
+class Compiled(_Forward):
+    "Run the model's training passes compiled, unless it does not compile"
+    what,_stateattrs,_net = 'torch.compile',('_net',),None
+    def before_fit(self):
+        "Compiled anew in each fit"
+        super().before_fit()
+        if any(getattr(o, 'micro_bs', None) for o in self.learn.cbs): raise InputError("micro_bs cuts the batch inside the model: leave compile out")
+        if num_distrib()>1: self._leave(InputError("it was not tried in several processes"))
+    def after_fit(self):
+        "Let go of the programs"
+        self._net = None
+    def faster(self, f, xb):
+        "`f(*xb)` in training as a program, which is made at the first call for a shape"
+        if not self.training: return f(*xb)
+        if self._net is None: self._net = torch.compile(f, dynamic=False)
+        return self._net(*xb)
+
 # %% ../nbs/05_speed.ipynb #badb6bc7
 @lru_cache
 def keep_memory()->bool: # is it kept? Only glibc, the C library of most Linux systems, can
@@ -250,6 +269,7 @@ def to_fast(self:Learner,
     channels_last:bool=None, # lay weights out with their channels last; None: where there are 2d convolutions and either bfloat16 or a CPU
     every:int=10,            # batches between two readings of the loss for the progress bar, >=1
     verbose:bool=True,       # say what is on
+    compile:bool=False,      # run the student's training passes compiled, which takes up to a minute for each shape of a batch
 )->Learner: # itself
     "Train faster, with the same results to rounding"
     device = own_device(getattr(self.dls, 'device', None))
@@ -258,10 +278,10 @@ def to_fast(self:Learner,
     why = '' if amp or bf16 is False else 'as asked' if bf16 else bf16_pays(device, self.model, *_teachers(self))
     has_conv2d = any(map(risinstance(nn.Conv2d), self.model.modules()))
     if channels_last is None: channels_last = has_conv2d and bool(amp or why or device.type=='cpu')
-    cbs = [FastEvents(), LossOnDevice(every)] + [BFloat16()]*bool(why) + [TriedChannelsLast()]*bool(channels_last)
-    self.remove_cbs([FastEvents, LossOnDevice, ChannelsLast, BFloat16 if amp else MixedPrecision]).add_cbs(cbs)
+    cbs = [FastEvents(), LossOnDevice(every)] + [Compiled()]*bool(compile) + [BFloat16()]*bool(why) + [TriedChannelsLast()]*bool(channels_last)
+    self.remove_cbs([FastEvents, LossOnDevice, Compiled, ChannelsLast, BFloat16 if amp else MixedPrecision]).add_cbs(cbs)
     if not channels_last: self.model.to(memory_format=torch.contiguous_format)
     self.teacher_stands_still = True                       # so Teacher may ask a fast copy in each fit
     how = f'bfloat16 ({why})' if why else f'{amp.amp_mode.value} as it was' if amp else 'float32'
-    if verbose: print('fast:', how + ', channels last'*bool(channels_last))
+    if verbose: print('fast:', how + ', channels last'*bool(channels_last) + ', compiled'*bool(compile))
     return self
