@@ -238,7 +238,8 @@ class Compiled(_Forward):
     def before_fit(self):
         "Compiled anew in each fit"
         super().before_fit()
-        if any(getattr(o, 'micro_bs', None) for o in self.learn.cbs): raise InputError("micro_bs cuts the batch inside the model: leave compile out")
+        if any(getattr(o, 'micro_bs', None) for o in self.learn.cbs):
+            raise InputError("micro_bs cuts the batch inside the model: leave compile out")
         if num_distrib()>1: self._leave(InputError("it was not tried in several processes"))
     def after_fit(self):
         "Let go of the programs"
@@ -278,7 +279,8 @@ def to_fast(self:Learner,
     why = '' if amp or bf16 is False else 'as asked' if bf16 else bf16_pays(device, self.model, *_teachers(self))
     has_conv2d = any(map(risinstance(nn.Conv2d), self.model.modules()))
     if channels_last is None: channels_last = has_conv2d and bool(amp or why or device.type=='cpu')
-    cbs = [FastEvents(), LossOnDevice(every)] + [Compiled()]*bool(compile) + [BFloat16()]*bool(why) + [TriedChannelsLast()]*bool(channels_last)
+    cbs = [FastEvents(), LossOnDevice(every)] + [Compiled()]*bool(compile)               # which is next to the model
+    cbs += [BFloat16()]*bool(why) + [TriedChannelsLast()]*bool(channels_last)
     self.remove_cbs([FastEvents, LossOnDevice, Compiled, ChannelsLast, BFloat16 if amp else MixedPrecision]).add_cbs(cbs)
     if not channels_last: self.model.to(memory_format=torch.contiguous_format)
     self.teacher_stands_still = True                       # so Teacher may ask a fast copy in each fit
