@@ -6,12 +6,14 @@ plain:     fastai with `LumiNetCallback(teacher)`, in float32, without anything 
 fast:      `LumiNetCallback(teacher)` and `learn.to_fast(bf16=False)`: folded teacher, channels last, the fast loop, fused SGD.
 bf16:      the same in bfloat16. On a CPU without instructions for it this is slower, not faster.
 compiled:  the same with a compiled teacher, `speed='compile'`.
+int8:      bf16 with a teacher in 8-bit integers, `speed='int8'`, on a CPU where torchao is.
+student_compiled: bf16 with a compiled student beside the folded teacher, `to_fast(compile=True)`.
 bare:      a loop of one's own with the optimisations of `bf16`: what fastai costs is the difference. `bare32`: those of `fast`.
 student:   the loop of `bf16` without a teacher: what no distillation that trains this student on these images can fall below.
-ratio is reference / this way: above 1, this way is faster.
+ratio is reference / this way: above 1, this way is faster. ms is the median of the timed calls, ms_min and ms_max are the fastest and the slowest.
 """
 from luminet_fa.all import *
-import itertools
+import itertools, statistics
 from importlib.util import find_spec
 from types import SimpleNamespace
 from common import time_side_by_side
@@ -37,11 +39,11 @@ def luminet(teacher, **kw): return LumiNetCallback(teacher, ce_w=2., **kw)
 def sgd(params, **kw): return torch.optim.SGD(params, lr=.05, momentum=.9, weight_decay=5e-4, **kw)
 def quiet(learn): learn.logger = noop; return learn.remove_cb(ProgressCallback)
 
-def learner(dls, student, *cbs, fast=True, bf16=False, channels_last=None, fused=True):
+def learner(dls, student, *cbs, fast=True, bf16=False, channels_last=None, fused=True, compile=False):
     "A `Learner` with the optimiser of the recipes, after `to_fast` or as fastai makes it"
     opt = partial(opt_func('sgd', 5e-4), fused=fused)
     learn = Learner(dls, student, CrossEntropyLossFlat(), opt_func=opt, lr=.05, cbs=cbs, wd_bn_bias=True)
-    return learn.to_fast(bf16, channels_last, verbose=False) if fast else learn
+    return learn.to_fast(bf16, channels_last, verbose=False, compile=compile) if fast else learn
 
 def middle_of_fit(learn, b):
     "A function that gives `learn` its next batch in the middle of a fit: `b`, or the one that the function is given"
@@ -86,6 +88,11 @@ def fasterai_cb(teacher):
     from fasterai.distill.losses import SoftTarget
     return KnowledgeDistillationCallback(teacher, SoftTarget)
 
+def calibrated(step):
+    "`step` after the batches by which the ranges of integers are chosen"
+    for _ in range(12): step()
+    return step
+
 def ways(pair, bs, device, only=None):
     "The ways to take a step, by name"
     (T, S), size = networks(pair)
@@ -96,16 +103,20 @@ def ways(pair, bs, device, only=None):
                 fast=lambda: in_learner(new(), b, luminet(teacher)),
                 bf16=lambda: in_learner(new(), b, luminet(teacher), bf16=True),
                 compiled=lambda: in_learner(new(), b, luminet(teacher, speed='compile'), bf16=True),
+                student_compiled=lambda: in_learner(new(), b, luminet(teacher), bf16=True, compile=True),
                 bare32=lambda: bare_loop(new(), teacher, b, False),
                 bare=lambda: bare_loop(new(), teacher, b, True),
                 student=lambda: in_learner(new(), b, bf16=True))
+    if find_spec('torchao') and torch.device(device).type == 'cpu': make['int8'] = lambda: calibrated(in_learner(new(), b, luminet(teacher, speed='int8'), bf16=True))
     if find_spec('fasterai'): make['fasterai'] = lambda: in_learner(new(), b, fasterai_cb(T().to(device)), fast=False, fused=False)
     return {k: f() for k, f in make.items() if not only or k in only}
 
 def rows(a):
     for pair, bs in itertools.product(a.pairs, a.bs or [64, 256, 1024]):
         n = a.n or {64: 9, 1024: 3}.get(bs, 5)
-        t = time_side_by_side(ways(pair, bs, a.device, a.ways), n=n, warmup=2 if bs < 1000 else 1)
+        all_t = time_side_by_side(ways(pair, bs, a.device, a.ways), n=n, warmup=2 if bs < 1000 else 1, raw=True)
+        t = {k: statistics.median(v) for k, v in all_t.items()}
         for k, s in t.items():
             row = dict(device=a.device, pair=pair, size=networks(pair)[1], bs=bs, n=n, way=k, ms=round(s*1e3, 2), img_s=round(bs/s))
+            row |= {f'ms_{f.__name__}': round(f(all_t[k])*1e3, 2) for f in (min, max)}
             yield row | (dict(ratio=round(t['reference']/s, 2)) if 'reference' in t else {})

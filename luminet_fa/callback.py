@@ -17,7 +17,7 @@ from fastai.callback.mixup import MixHandler
 from fastai.callback.training import GradientAccumulation
 from .core import InputError, check_logits, pick
 from .losses import LumiNetLoss, distill_methods
-from .micro import check_micro_bs, in_parts
+from .micro import _check_micro_bs, in_parts
 from .perception import _are_probabilities, _floats, _world_size, autocast_off
 from .teacher import Teacher, as_teacher
 
@@ -66,7 +66,7 @@ class DistillCallback(_Tidy):
             if not 0<=o<float('inf'): raise InputError(f"{n} must be a finite number >= 0, got {o}")
         if not (ce_w or kd_w): raise InputError("ce_w and kd_w are both 0: nothing would be trained")
         _check_warmup(warmup)
-        check_micro_bs(micro_bs)
+        _check_micro_bs(micro_bs)
         if not callable(loss): raise InputError(f"loss must be a function of two logits, got {type(loss).__name__}")
         store_attr('ce_w,kd_w,warmup,class_map,teacher_tfm,speed,ignored,micro_bs')
         self.kd_func = loss

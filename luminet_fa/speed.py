@@ -48,6 +48,7 @@ class _Events(_Instead):
 class FastEvents(Callback):
     "During a fit, call only those callbacks that have something to do at an event"
     order = -100
+    def __init__(self): super().__init__()
     def before_fit(self):
         "From the next event on"
         _Events(self.learn)
@@ -118,6 +119,7 @@ class _Batch(_Instead):
 # %% ../nbs/05_speed.ipynb #432024ba
 class AroundForward(Callback):
     "A callback with a `forward(f, *xb)` of its own, in the place of the forward pass `f(*xb)`"
+    def __init__(self): super().__init__()
     def before_fit(self):
         "From the next batch on"
         _Batch(self.learn)
