@@ -107,7 +107,8 @@ def ways(pair, bs, device, only=None):
                 bare32=lambda: bare_loop(new(), teacher, b, False),
                 bare=lambda: bare_loop(new(), teacher, b, True),
                 student=lambda: in_learner(new(), b, bf16=True))
-    if find_spec('torchao') and torch.device(device).type == 'cpu': make['int8'] = lambda: calibrated(in_learner(new(), b, luminet(teacher, speed='int8'), bf16=True))
+    if find_spec('torchao') and torch.device(device).type == 'cpu':
+        make['int8'] = lambda: calibrated(in_learner(new(), b, luminet(teacher, speed='int8'), bf16=True))
     if find_spec('fasterai'): make['fasterai'] = lambda: in_learner(new(), b, fasterai_cb(T().to(device)), fast=False, fused=False)
     return {k: f() for k, f in make.items() if not only or k in only}
 
