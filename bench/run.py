@@ -1,7 +1,7 @@
 """What a step of distillation costs, and each piece of it: everything side by side in one process, alternating, warmed up, medians.
 
     python bench/run.py                          # everything but ImageNet's parts; on two cores about half an hour
-    python bench/run.py loss loop                # some of: peak loss teacher step loop loader cache memory micro detect int8 imagenet_loader imagenet_step photos
+    python bench/run.py loss loop                # some of: peak loss teacher step loop loader cache memory micro detect imagenet_loader imagenet_step photos
     python bench/run.py --save                   # and append the rows to bench/results/*.csv
     python bench/run.py step --pairs resnet32x4-resnet8x4 --bs 64 --n 9
     python bench/run.py --keep                   # with memory kept, as to_fast keeps it on a CPU; without the option nobody's is
@@ -23,7 +23,7 @@ from luminet_fa.speed import keep_memory
 
 PAIRS = ['resnet32x4-resnet8x4', 'resnet32-resnet8', 'resnet34-resnet18']
 USUAL = 'peak loss teacher step loop loader cache memory micro detect'.split()
-PARTS = [*USUAL, 'int8', 'imagenet_loader', 'imagenet_step', 'photos']
+PARTS = [*USUAL, 'imagenet_loader', 'imagenet_step', 'photos']
 
 def options():
     "The command line"

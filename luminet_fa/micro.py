@@ -13,6 +13,7 @@ from torch import nn, Tensor
 from torch.utils.checkpoint import checkpoint
 from fastai.torch_core import get_model
 from .core import InputError
+from .speed import _buffers_back
 
 # %% ../nbs/01d_micro.ipynb #2f8d7d05
 def micro_batches(
@@ -35,21 +36,17 @@ def _check_micro_bs(
     raise InputError(f"micro_bs must be an int >= 1, or None for whole batches, got {n!r}")
 
 # %% ../nbs/01d_micro.ipynb #e00863b7
-def _put(bufs, vals):
-    for b,v in zip(bufs, vals): b.copy_(v)
-
 @contextmanager
-def _again(bufs, start):
-    "`bufs` as they were at the `start`, and afterwards as they are now"
-    now = [b.clone() for b in bufs]
-    _put(bufs, start)
+def _again(model, start):
+    "The buffers of `model` as `start` puts them, and afterwards as they are now"
+    now = _buffers_back(model)
+    start()
     try: yield
-    finally: _put(bufs, now)
+    finally: now()
 
 def _contexts(model):
     "What is around the two passes over a part"
-    bufs = [*model.buffers()]
-    return nullcontext(),_again(bufs, [b.clone() for b in bufs])
+    return nullcontext(),_again(model, _buffers_back(model))
 
 # %% ../nbs/01d_micro.ipynb #59b13088
 def micro_forward(

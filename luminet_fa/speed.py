@@ -48,7 +48,7 @@ class _Events(_Instead):
 class FastEvents(Callback):
     "During a fit, call only those callbacks that have something to do at an event"
     order = -100
-    def __init__(self): super().__init__()
+    def __init__(self): super().__init__()      # without fastai's events as arguments
     def before_fit(self):
         "From the next event on"
         _Events(self.learn)
@@ -119,7 +119,7 @@ class _Batch(_Instead):
 # %% ../nbs/05_speed.ipynb #432024ba
 class AroundForward(Callback):
     "A callback with a `forward(f, *xb)` of its own, in the place of the forward pass `f(*xb)`"
-    def __init__(self): super().__init__()
+    def __init__(self): super().__init__()      # without fastai's events as arguments
     def before_fit(self):
         "From the next batch on"
         _Batch(self.learn)
@@ -137,7 +137,7 @@ class _Forward(AroundForward):
     def inside(self):
         "A context manager for the forward pass"
         return nullcontext()
-    def faster(self, f, xb):
+    def _faster(self, f, xb):
         "`f(*xb)` in the faster way"
         with self.inside(): return f(*xb)
     def forward(self,
@@ -148,16 +148,22 @@ class _Forward(AroundForward):
         key = (self.training, *(o.shape[1:] for o in xb if isinstance(o, Tensor)))
         new = key not in self._runs
         self._runs.add(key)
-        return self._first(f, xb) if new else self.faster(f, xb)
+        return self._first(f, xb) if new else self._faster(f, xb)
 
 # %% ../nbs/05_speed.ipynb #da65924a
-def _undo(model):
-    "A function that puts the buffers of `model` and the random numbers back to where they are now"
+def _buffers_back(model):
+    "A function that puts the buffers of `model` back to what they are now"
     kept = [(m._buffers,k,b,b.clone()) for m in model.modules() for k,b in m._buffers.items() if b is not None]
-    rng = get_random_states()
-    def undo():
+    def back():
         with torch.no_grad():
             for d,k,b,v in kept: d[k] = b.copy_(v)
+    return back
+
+def _undo(model):
+    "The same, with the random numbers"
+    back,rng = _buffers_back(model),get_random_states()
+    def undo():
+        back()
         set_random_states(**rng); torch.clear_autocast_cache()     # it holds weights in the layout that failed
     return undo
 
@@ -166,7 +172,7 @@ def _undo(model):
 def _first(self:_Forward, f, xb):
     "`f(*xb)`, and after an error once more without this speed-up"
     again,undo = _copied(xb),_undo(self.learn.model)
-    try: return self.faster(f, xb)
+    try: return self._faster(f, xb)
     except Exception as e:
         if note := self.stays(): e.add_note(note); raise
         undo(); self.off()
@@ -246,7 +252,7 @@ class Compiled(_Forward):
     def after_fit(self):
         "Let go of the programs"
         self._net = None
-    def faster(self, f, xb):
+    def _faster(self, f, xb):
         "`f(*xb)` in training as a program, which is made at the first call for a shape"
         if not self.training: return f(*xb)
         if self._net is None: self._net = torch.compile(f, dynamic=False)
