@@ -44,6 +44,7 @@ def _again(model, start):
     try: yield
     finally: now()
 
+# %% ../nbs/01d_micro.ipynb #0cc77a8e
 def _contexts(model):
     "What is around the two passes over a part"
     return nullcontext(),_again(model, _buffers_back(model))

@@ -159,6 +159,7 @@ def _buffers_back(model):
             for d,k,b,v in kept: d[k] = b.copy_(v)
     return back
 
+# %% ../nbs/05_speed.ipynb #490a1bc3
 def _undo(model):
     "The same, with the random numbers"
     back,rng = _buffers_back(model),get_random_states()
