@@ -4,10 +4,9 @@ Made-up images, as many as CIFAR-100 has, and a complete table of 162 views each
 there; an epoch is cut short after 40 batches. x_student is this way / the student alone: below 1.1 is wanted for the cache.
 """
 from luminet_fa.all import *
-from common import time_side_by_side
+from common import noise_cache, time_side_by_side
 from loop import in_fit
 from step import learner, networks
-from teacher import noise_cache
 
 PAIR = 'resnet32-resnet8'
 

@@ -9,6 +9,7 @@ compiled:  the same with a compiled teacher, `speed='compile'`.
 int8:      bf16 with a teacher in 8-bit integers, `speed='int8'`, on a CPU where torchao is.
 student_compiled: bf16 with a compiled student beside the folded teacher, `to_fast(compile=True)`.
 bare:      a loop of one's own with the optimisations of `bf16`: what fastai costs is the difference. `bare32`: those of `fast`.
+cached:    bf16 with logits from a complete view cache, as of CIFAR-100, in the place of the teacher. For images of 32 pixels.
 student:   the loop of `bf16` without a teacher: what no distillation that trains this student on these images can fall below.
 ratio is reference / this way: above 1, this way is faster. ms is the median of the timed calls, ms_min and ms_max are the fastest and the slowest.
 """
@@ -16,7 +17,7 @@ from luminet_fa.all import *
 import itertools, statistics
 from importlib.util import find_spec
 from types import SimpleNamespace
-from common import time_side_by_side
+from common import noise_cache, time_side_by_side
 from loss import written_out
 
 def networks(pair):
@@ -59,6 +60,11 @@ def in_learner(student, b, *cbs, **kw):
     items = [(b[0][0], b[1][0])]
     dls = DataLoaders(DataLoader(items, bs=1), DataLoader(items, bs=1), device=b[0].device)
     return middle_of_fit(quiet(learner(dls, student, *cbs, **kw)), b)
+
+def cached_step(student, teacher, bs, device):
+    "One batch of a `Learner` that looks the teacher's logits up"
+    cache, dls = noise_cache(teacher, bs, device)
+    return middle_of_fit(quiet(learner(dls, student, luminet(cache), bf16=True)), next(iter(dls.train)))
 
 def bare_loop(student, teacher, b, bf16):
     "A hand-written loop with everything that `to_fast` and `Teacher` do; on `b`, or on the batch that the function is given"
@@ -107,6 +113,7 @@ def ways(pair, bs, device, only=None):
                 bare32=lambda: bare_loop(new(), teacher, b, False),
                 bare=lambda: bare_loop(new(), teacher, b, True),
                 student=lambda: in_learner(new(), b, bf16=True))
+    if size == 32: make['cached'] = lambda: cached_step(new(), teacher, bs, device)
     if find_spec('torchao') and torch.device(device).type == 'cpu':
         make['int8'] = lambda: calibrated(in_learner(new(), b, luminet(teacher, speed='int8'), bf16=True))
     if find_spec('fasterai'): make['fasterai'] = lambda: in_learner(new(), b, fasterai_cb(T().to(device)), fast=False, fused=False)

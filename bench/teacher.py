@@ -7,19 +7,8 @@ Each but `cached` and `int8` in float32 and in bfloat16 autocast. ratio is plain
 """
 from luminet_fa.all import *
 import copy
-from common import image_dls, made_up, time_side_by_side
+from common import noise_cache, time_side_by_side
 from step import in_a_fit, networks
-
-class Noise(ViewCache):
-    "A cache whose rows are made up, so the teacher is not asked whether it would say the same"
-    _rows = property(lambda self: None, lambda self, rows: None)
-
-def noise_cache(teacher, bs, device):
-    "A complete view cache of 50,000 made-up images, and its loaders"
-    dls = image_dls(*made_up(50000), bs, device)
-    vc = Noise(teacher, dls)
-    vc.z.copy_(torch.randn(vc.z.shape[2], device=vc.z.device).half().expand_as(vc.z)); vc.filled[:] = True; vc.complete = True
-    return vc, dls
 
 def ways(m, x):
     "(way, type) -> a function that asks the network `m` about the batch `x`"
