@@ -359,9 +359,9 @@ def _check_term(self:DistillCallback, kd, z_s):
 @patch
 def _add(self:DistillCallback, k, v):
     "Count `v` into this epoch's mean of `k`"
-    tot,n = self._sums.get(k, (0.,0))
-    bs = len(self.xb[0])
-    self._sums[k] = tot+v.detach().float()*bs,n+bs
+    v,bs = v.detach().float(),len(self.xb[0])
+    tot,n = self._sums.get(k, (None,0))
+    self._sums[k] = v*bs if tot is None else tot.add(v, alpha=bs),n+bs
 
 # %% ../nbs/03_callback.ipynb #ac5820b8
 @patch

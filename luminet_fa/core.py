@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 from torch import nn, Tensor
-from fastai.torch_core import default_device
+from fastai.torch_core import default_device, get_random_states, set_random_states
 from fastprogress.fastprogress import progress_bar
 
 # %% ../nbs/00_core.ipynb #29a0766f
@@ -78,6 +78,24 @@ def eval_mode(
     finally:
         for m,t in was:
             if m.training!=t: m.train(t)   # from the outside in: each call also reaches the parts that come later
+
+# %% ../nbs/00_core.ipynb #ba71b2c6
+def _buffers_back(model):
+    "A function that puts the buffers of `model` back to what they are now"
+    kept = [(m._buffers,k,b,b.clone()) for m in model.modules() for k,b in m._buffers.items() if b is not None]
+    def back():
+        with torch.no_grad():
+            for d,k,b,v in kept: d[k] = b.copy_(v)
+    return back
+
+# %% ../nbs/00_core.ipynb #ba412471
+def _undo(model):
+    "The same, with the random numbers"
+    back,rng = _buffers_back(model),get_random_states()
+    def undo():
+        back()
+        set_random_states(**rng); torch.clear_autocast_cache()     # it holds weights in the layout that failed
+    return undo
 
 # %% ../nbs/00_core.ipynb #0afb4e85
 def own_device(

@@ -70,6 +70,11 @@ def _check_exactly(new, model, xb, rtol, what):
     "The same in float32, whatever the network will run in"
     with autocast_off(next(model.parameters())), exact_float32(): _check_same(new, model, _copied(xb, 8), rtol, what)
 
+# %% ../nbs/01a_fold.ipynb #1c6e82f1
+def _coarse(one):
+    "Share of the largest logit by which rounding alone may move one, where the tensor `one` is"
+    return .05 if autocast_dtype(one) else .02 if uses_tf32(one.device) else 0
+
 # %% ../nbs/01a_fold.ipynb #c9d4f386
 _plain = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -146,9 +151,7 @@ def compile_frozen(
     "`model` compiled for inference with its weights as constants"
     _check_eval(model, 'compiled for inference')
     new = torch.compile(model, options=dict(freezing=True))
-    one = next(model.parameters())
-    coarse = .05 if autocast_dtype(one) else .02 if uses_tf32(one.device) else 0
-    with _naming('compiled'): _check_same(new, model, xb, max(rtol, coarse), 'compiling')
+    with _naming('compiled'): _check_same(new, model, xb, max(rtol, _coarse(next(model.parameters()))), 'compiling')
     return new
 
 # %% ../nbs/01a_fold.ipynb #3663d886

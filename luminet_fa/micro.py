@@ -12,8 +12,7 @@ from functools import partial
 from torch import nn, Tensor
 from torch.utils.checkpoint import checkpoint
 from fastai.torch_core import get_model
-from .core import InputError
-from .speed import _buffers_back
+from .core import InputError, _buffers_back
 
 # %% ../nbs/01d_micro.ipynb #2f8d7d05
 def micro_batches(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FastEvents', 'SmoothLossOnDevice', 'LossOnDevice', 'AroundForward', 'bf16_pays', 'BFloat16', 'TriedChannelsLast',
-           'Compiled', 'keep_memory']
+           'Compiled', 'Graphed', 'keep_memory']
 
 # %% ../nbs/05_speed.ipynb #b113bdfb
 import ctypes, os, torch
@@ -15,8 +15,9 @@ from fastai.basics import *
 from fastai.callback.fp16 import MixedPrecision, AMPMode
 from fastai.callback.channelslast import ChannelsLast
 from fastai.learner import AvgSmoothLoss
-from .core import InputError, own_device
+from .core import InputError, own_device, _undo
 from .fold import _copied, _depthwise, _note
+from .graph import Graph, check_graph
 
 # %% ../nbs/05_speed.ipynb #8a2739b6
 _inner = set("before_batch after_pred after_loss before_backward after_cancel_backward after_backward "
@@ -59,13 +60,19 @@ class FastEvents(Callback):
 # %% ../nbs/05_speed.ipynb #8a648106
 class SmoothLossOnDevice(AvgSmoothLoss):
     "`AvgSmoothLoss` that stays on the device of the loss; a pickle holds fastai's"
+    _of = None
     def accumulate(self,
         learn, # `Learner` with the loss of the newest batch
     ):
         "Count one batch in"
         self.count += 1
-        loss = to_detach(learn.loss.mean(), cpu=False)
+        loss = to_detach(learn.loss.mean() if learn.loss.ndim else learn.loss, cpu=False)
         self.val = torch.lerp(loss, self.val.to(loss), self.beta)
+    @property
+    def value(self):
+        "The average, computed once a batch: the recorder asks twice"
+        if self._of is not self.val: self._of,self._value = self.val,super().value
+        return self._value
     def __reduce__(self): return AvgSmoothLoss,(self.beta,),dict(count=self.count, val=to_detach(self.val))
 
 # %% ../nbs/05_speed.ipynb #135fd909
@@ -86,7 +93,7 @@ class LossOnDevice(Callback):
         "fastai's average again, where ours has got to"
         self.after_train()
         sm = self.learn.recorder.smooth_loss
-        sm.__class__,sm.val = AvgSmoothLoss,to_detach(sm.val)
+        sm.__class__,sm.__dict__ = AvgSmoothLoss,dict(beta=sm.beta, count=sm.count, val=to_detach(sm.val))
     def after_train(self):
         "The epoch's values for `plot_loss`, in one copy"
         losses = self.learn.recorder.losses
@@ -149,24 +156,6 @@ class _Forward(AroundForward):
         new = key not in self._runs
         self._runs.add(key)
         return self._first(f, xb) if new else self._faster(f, xb)
-
-# %% ../nbs/05_speed.ipynb #da65924a
-def _buffers_back(model):
-    "A function that puts the buffers of `model` back to what they are now"
-    kept = [(m._buffers,k,b,b.clone()) for m in model.modules() for k,b in m._buffers.items() if b is not None]
-    def back():
-        with torch.no_grad():
-            for d,k,b,v in kept: d[k] = b.copy_(v)
-    return back
-
-# %% ../nbs/05_speed.ipynb #490a1bc3
-def _undo(model):
-    "The same, with the random numbers"
-    back,rng = _buffers_back(model),get_random_states()
-    def undo():
-        back()
-        set_random_states(**rng); torch.clear_autocast_cache()     # it holds weights in the layout that failed
-    return undo
 
 # %% ../nbs/05_speed.ipynb #e23cc02a
 @patch
@@ -241,14 +230,18 @@ class TriedChannelsLast(_Forward, ChannelsLast):
             return "If it runs without to_fast: in several processes the layout cannot change during a fit; pass channels_last=False"
 
 # %% ../nbs/05_speed.ipynb #f4e2954a
+def _refuse_parts(learn, option):
+    "Refuse a fit whose batches are cut inside the model"
+    cut = any(getattr(o, 'micro_bs', None) for o in learn.cbs)
+    if cut: raise InputError(f"micro_bs cuts the batch inside the model: leave {option} out")
+
 class Compiled(_Forward):
     "Run the model's training passes compiled, unless it does not compile"
     what,_stateattrs,_net = 'torch.compile',('_net',),None
     def before_fit(self):
         "Compiled anew in each fit"
         super().before_fit()
-        if any(getattr(o, 'micro_bs', None) for o in self.learn.cbs):
-            raise InputError("micro_bs cuts the batch inside the model: leave compile out")
+        _refuse_parts(self.learn, 'compile')
         if num_distrib()>1: self._leave(InputError("it was not tried in several processes"))
     def after_fit(self):
         "Let go of the programs"
@@ -259,6 +252,44 @@ class Compiled(_Forward):
         if self._net is None: self._net = torch.compile(f, dynamic=False)
         return self._net(*xb)
 
+# %% ../nbs/05_speed.ipynb #a8f917c2
+class Graphed(AroundForward):
+    "Run the model's training passes as a CUDA graph, unless it cannot be recorded"
+    _stateattrs,_net,_stepped = ('_net',),None,False
+    def before_fit(self):
+        "Recorded anew in each fit"
+        super().before_fit()
+        _refuse_parts(self.learn, 'graph')
+        if num_distrib()>1:
+            _note('CUDA graph', InputError("it was not tried in several processes"), 'network')
+            return self.learn.remove_cb(self)
+        self._was,torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark,True
+    def after_fit(self):
+        "Let go of the recording"
+        self._net,torch.backends.cudnn.benchmark = None,self._was
+    def before_train(self):
+        "Look whether the weights are where they were"
+        if self._net and self._net.moved(): self._net = None
+    def after_step(self):
+        "The gradients have been used"
+        self._stepped = True
+
+# %% ../nbs/05_speed.ipynb #ac886e8d
+@patch
+def forward(self:Graphed,
+    f,   # the model
+    *xb, # inputs of the model
+):
+    "The recording's answer in training, where no gradients wait to be added to"
+    if not self.training: return f(*xb)
+    params = [p for p in f.parameters() if p.grad is not None]
+    if self._stepped:
+        for p in params: p.grad = None
+        self._stepped,params = False,()
+    if params: return f(*xb)
+    if self._net is None: self._net = Graph(f, 'network')
+    return self._net(*xb)
+
 # %% ../nbs/05_speed.ipynb #badb6bc7
 @lru_cache
 def keep_memory()->bool: # is it kept? Only glibc, the C library of most Linux systems, can
@@ -268,11 +299,12 @@ def keep_memory()->bool: # is it kept? Only glibc, the C library of most Linux s
     except (AttributeError, OSError, TypeError): return False
     return bool(mallopt(-4, 0) and mallopt(-1, -1))      # M_MMAP_MAX: no tensor has pages of its own; M_TRIM_THRESHOLD: none go back
 
-# %% ../nbs/05_speed.ipynb #01ffb5eb
+# %% ../nbs/05_speed.ipynb #b16d6e01
 def _teachers(learn):
     "The networks that teach in a fit of `learn`"
     return [o._teacher.module for o in learn.cbs if getattr(o, '_teacher', None) is not None]
 
+# %% ../nbs/05_speed.ipynb #01ffb5eb
 @patch
 def to_fast(self:Learner,
     bf16:bool=None,          # train in bfloat16; None: where bf16_pays
@@ -280,19 +312,21 @@ def to_fast(self:Learner,
     every:int=10,            # batches between two readings of the loss for the progress bar, >=1
     verbose:bool=True,       # say what is on
     compile:bool=False,      # run the student's training passes compiled, which takes up to a minute for each shape of a batch
+    graph:bool=False,        # run them, and the teacher, as CUDA graphs; tried on a simulated GPU only
 )->Learner: # itself
     "Train faster, with the same results to rounding"
     device = own_device(getattr(self.dls, 'device', None))
+    if graph: check_graph(device, compile)
     if device.type=='cpu': keep_memory()
     amp = first(self.cbs, lambda o: bf16 is None and isinstance(o, MixedPrecision) and not isinstance(o, BFloat16))
     why = '' if amp or bf16 is False else 'as asked' if bf16 else bf16_pays(device, self.model, *_teachers(self))
     has_conv2d = any(map(risinstance(nn.Conv2d), self.model.modules()))
     if channels_last is None: channels_last = has_conv2d and bool(amp or why or device.type=='cpu')
-    cbs = [FastEvents(), LossOnDevice(every)] + [Compiled()]*bool(compile)               # which is next to the model
+    cbs = [FastEvents(), LossOnDevice(every)] + [Compiled()]*bool(compile)+[Graphed()]*bool(graph)   # which are next to the model
     cbs += [BFloat16()]*bool(why) + [TriedChannelsLast()]*bool(channels_last)
-    self.remove_cbs([FastEvents, LossOnDevice, Compiled, ChannelsLast, BFloat16 if amp else MixedPrecision]).add_cbs(cbs)
+    self.remove_cbs([FastEvents, LossOnDevice, Compiled, Graphed, ChannelsLast, BFloat16 if amp else MixedPrecision]).add_cbs(cbs)
     if not channels_last: self.model.to(memory_format=torch.contiguous_format)
     self.teacher_stands_still = True                       # so Teacher may ask a fast copy in each fit
     how = f'bfloat16 ({why})' if why else f'{amp.amp_mode.value} as it was' if amp else 'float32'
-    if verbose: print('fast:', how + ', channels last'*bool(channels_last) + ', compiled'*bool(compile))
+    if verbose: print('fast:', how + ', channels last'*bool(channels_last) + ', compiled'*bool(compile) + ', as graphs'*bool(graph))
     return self

@@ -19,6 +19,7 @@ from fastai.basics import *
 from fastai.callback.rnn import RNNCallback
 from .core import InputError, PathError, check_labels, check_logits, eval_mode, own_device, with_bar
 from .fold import cast_copy, speed_up, _copied, _log, _moved, _tried
+from .graph import Graph
 from .quantize import Int8, _torchao
 from .micro import micro_batches
 from .models.core import load_weights, read_weights
@@ -131,7 +132,7 @@ _speeds = ('auto','fold','compile','int8',None)
 class Teacher:
     "A network that turns inputs into float32 logits in the student's class order, in eval mode and without gradients"
     _made = {}
-    _still = _last = _checked = _told = False
+    _still = _last = _graph = _checked = _told = False
     _micro = None
     def __init__(self,
         teacher,              # anything load_teacher takes
@@ -226,17 +227,18 @@ def _make_fast(self:Teacher, xb, device, dtype):
     if self._own and m is own: self._source = new                              # nobody needs the slower one; of another dtype it stays
     if self.speed=='int8': return Int8(new)
     if self.speed not in ('auto','fold'): return new
-    with eval_mode(new): return cast_copy(new, *xb)                            # beside the source, which other dtypes are made of
+    with eval_mode(new): new = cast_copy(new, *xb)                             # beside the source, which other dtypes are made of
+    return Graph(new) if self._graph else new
 
 # %% ../nbs/02_teacher.ipynb #eb296c7d
 @patch
 def _fast(self:Teacher, xb, still):
-    "The answer of the fast copy, which is made when it is first asked; in int8 only in fits"
-    key = (*_where(xb), self._last, autocast_dtype(_tensor(xb)))
+    "The answer of the fast copy, which is made when it is first asked; in int8 and as a graph only in fits"
+    key = (*_where(xb), self._last, self._graph, autocast_dtype(_tensor(xb)))
     if key not in self._made:
         self._made = dict([*self._made.items()][-1:]) | {key: self._make_fast(xb, *key[:2])}             # a metric may ask in another dtype
     m = self._made[key]
-    if isinstance(m, Int8) and not still: m = m.model
+    if isinstance(m, (Int8,Graph)) and not still: m = m.model
     if m is self.module and not self._own: return self._ask(xb)
     with eval_mode(m): return m(*xb)
 
@@ -306,9 +308,9 @@ def begin_fit(self:Teacher,
     micro_bs:int=None, # most samples that it is asked about at once in this fit; None: whole batches
 ):
     "Refuse what this teacher cannot serve; a plain one serves every `Learner`, and makes its fast copy anew"
-    if not self._own or self.speed=='int8': self._made = {}
+    if not self._own or self.speed=='int8' or self._graph: self._made = {}
     self._still = self.speed in ('fold','compile','int8') or (self.speed=='auto' and hasattr(learn, 'teacher_stands_still'))
-    self._last,self._micro = hasattr(learn, 'channels_last'),micro_bs
+    self._last,self._graph,self._micro = hasattr(learn, 'channels_last'),hasattr(learn, 'graphed'),micro_bs
 
 # %% ../nbs/02_teacher.ipynb #8790740c
 @patch

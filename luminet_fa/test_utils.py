@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['toy_images', 'toy_dls', 'tiny_cifar', 'toy_photos', 'toy_model', 'toy_teacher', 'toy_learner', 'SpyCallback',
-           'child_env', 'launch', 'kept_mb', 'OnGPU', 'fields_table', 'np_luminet']
+           'child_env', 'launch', 'log_of', 'kept_mb', 'OnGPU', 'fields_table', 'np_luminet']
 
 # %% ../nbs/90_test_utils.ipynb #6f770d65
-import os, subprocess, sys
+import io, logging, os, subprocess, sys
 from collections import Counter
 import numpy as np, pandas as pd, torch
 from PIL import Image
@@ -177,6 +177,19 @@ def launch(
     ps = [subprocess.Popen(cmd, env=child_env(**e), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for e in each]
     outs = [p.communicate(timeout=timeout)[0] for p in ps]
     return [p.returncode for p in ps],outs
+
+# %% ../nbs/90_test_utils.ipynb #717f3d26
+def log_of(
+    f, # a function without arguments
+)->tuple: # what it returned, and a list of lines
+    "What `f` returns, and what this package wrote to its log meanwhile"
+    log,h = logging.getLogger('luminet_fa'),logging.StreamHandler(io.StringIO())
+    log.addHandler(h)
+    log.propagate = False
+    try: return f(),h.stream.getvalue().splitlines()
+    finally:
+        log.removeHandler(h)
+        log.propagate = True
 
 # %% ../nbs/90_test_utils.ipynb #cfc86c76
 def kept_mb(

@@ -144,7 +144,8 @@ class DataSet:
 _boxes = dict(measure='AP, points', bf16=False,
               refused=dict(cache='regions that differ in every step, which cannot be cached by view',
                            compile='detectors, whose graph changes in every step and is not compiled',
-                           int8='detectors, whose graph changes in every step and is not quantised'))
+                           int8='detectors, whose graph changes in every step and is not quantised',
+                           graph='detectors, whose graph changes in every step and is not recorded'))
 
 _bring = "photographs with boxes are yours to bring: pass path, a folder in COCO's format with annotations/, train/ and val/"
 

@@ -142,7 +142,7 @@ def _show_result(res, recipe, json=False):
 
 # %% ../../nbs/37_run.cli.ipynb #0f1b2cbf
 _groups = {'networks and data':'path teacher student start bodies labels size holdout images trust check weights',
-           'training':'epochs pretrain schedule opt bs lr dtype device compile int8 cache sync minutes fresh seed',
+           'training':'epochs pretrain schedule opt bs lr dtype device compile int8 graph cache sync minutes fresh seed',
            'output':'out ledger ship log quiet json verbose config'}
 
 class _Help(argparse.RawDescriptionHelpFormatter):

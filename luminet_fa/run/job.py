@@ -23,6 +23,7 @@ from ..cache import ViewCache, fingerprint
 from ..data.coco import has_instances
 from ..data.sets import data_sets
 from ..distributed import from_first, processes, same_everywhere, share_dls, shared_ctx
+from ..graph import check_graph
 from ..losses import distill_methods
 from ..models.all import stats_of
 from ..models.core import InputMap, read_weights
@@ -53,6 +54,7 @@ class Job(RunOptions):
         if self.verbose is None: self.verbose = 1 if self.data.embedded else 2
         self.speed = 'int8' if self.int8 else 'compile' if self.compile else 'auto'      # of the teacher, as Teacher takes it
         if self.int8: check_int8(self.compile, self.cache, self.device)
+        if self.graph: check_graph(self.device, self.compile)
         self.dtype,self._why = choose_dtype(self.dtype, self.device, self.data.bf16, self._nets)
         self._deadline = Deadline(self.minutes)
         self._loaded,self._views = lru_cache(1)(self._load),None    # kept between the methods and seeds
@@ -331,7 +333,7 @@ def learner(self:Job,
     if not (self.bars and self.verbose): learn.remove_cb(ProgressCallback)
     half = self.dtype=='fp16'
     if half: learn.to_fp16()
-    return learn.to_fast(None if half else self.dtype=='bf16', self.channels_last, verbose=False)
+    return learn.to_fast(None if half else self.dtype=='bf16', self.channels_last, verbose=False, graph=self.graph)
 
 # %% ../../nbs/33_run.job.ipynb #01b93d34
 @patch

@@ -8,11 +8,15 @@ import matplotlib; matplotlib.use('Agg')
 import safetensors.torch, torch
 from torch import nn
 from fastai.basics import *
+from fastai.callback.training import GradientAccumulation, GradientClip
 from fastai.vision.all import ClassificationInterpretation, Interpretation, load_learner
 from luminet_fa.all import *
 from luminet_fa.core import exact_float32
+from luminet_fa.data.cifar import cifar100_stats
 from luminet_fa.distributed import processes
 from luminet_fa.run.job import Job
+from luminet_fa.run.schedules import step_decay
+from luminet_fa.test_utils import log_of
 import copy                                           # fastai exports a function of this name
 from simgpu import SimGPU
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
@@ -51,6 +55,10 @@ def check_digits(tmp):
     check(f'a run of the digits gives the weights that the CPU gives, within {tol:.1g}', good, f'{off:.1g} of the largest')
     said = [*rows.hardware.unique(), *rows.dtype.unique()]
     check('its rows name the GPU, and TF32', said==['Simulated GPU','tf32'], ', '.join(said))
+    graphs = digits('cuda', tmp/'graphs', graph=True, **same)
+    off = max(apart(cuda[k], graphs[0][k]) for k in cuda)
+    commands = [*graphs[1].command]
+    check('with --graph they are the same to the last bit, and the rows say how', off==0 and all('--graph' in c for c in commands), f'{off:.1g} apart; {commands[-1]}')
     with exact_float32(): check('where TF32 is off, they say float32', Job(get_recipe('digits'), device='cuda').dtype=='float32')
 
 # ---- host synchronizations
@@ -74,6 +82,52 @@ class Steps(Callback):
     def after_batch(self):
         if self.training and self.iter==0: gpu.reset()
         if self.training and self.iter==9: self.syncs,self.launches = +gpu.syncs,sum(gpu.launches.values())
+
+# ---- what a step launches, and CUDA graphs
+def pair_learner(bf16, graph, schedule='onecycle', epochs=1, teacher='resnet32x4', student='resnet8x4', batches=11, cbs=(), opt=None):
+    "A student of CIFAR's size with a teacher from a file, on made-up images"
+    with tempfile.TemporaryDirectory() as d:
+        set_seed(0); safetensors.torch.save_file(cifar_model(teacher, 100).state_dict(), f'{d}/t.safetensors')
+        t = Teacher(f'{d}/t.safetensors', cifar_model(teacher, 100))
+    g,n = torch.Generator().manual_seed(0),batches*8
+    x,y = torch.randint(0, 256, (n,3,32,32), dtype=torch.uint8, generator=g),torch.arange(n)%100
+    dls = tensor_dls(x, y, x[:8], y[:8], [*map(str, range(100))], *cifar100_stats, bs=8, device='cuda', seed=0)
+    set_seed(1); opt = opt or partial(opt_func('sgd', 5e-4), fused=True)
+    learn = Learner(dls, cifar_model(student, 100), opt_func=opt, cbs=[LumiNetCallback(t), *cbs], wd_bn_bias=True)
+    learn.logger = noop; learn.remove_cb(ProgressCallback)
+    learn.to_fast(bf16, channels_last=True, graph=graph, verbose=False)
+    if schedule=='onecycle': learn.fit_one_cycle(epochs, .01)
+    else: learn.fit(epochs, .01, cbs=ParamScheduler(dict(lr=step_decay(.01, [.5]))))
+    return learn
+
+def check_launches():
+    "For the torch that is printed: it decides how many operators make a step"
+    for graph,most in ((False,235),(True,60)):
+        steps = Steps(); pair_learner(True, graph, cbs=[steps])
+        n = steps.launches/9
+        check(f'a bf16 step of resnet32x4 to resnet8x4 launches at most {most}, {"with" if graph else "without"} graphs, and waits for nothing',
+              n<=most and not steps.syncs, steps.syncs or f'{n:.0f}, torch {torch.__version__}')
+
+def check_graphs():
+    "A fit with graphs against one without: equal to the last bit, since the simulator repeats the same operators"
+    pair = dict(teacher='resnet20', student='resnet8', batches=5, epochs=2)
+    cases = [(f'{"bf16" if b else "float32"}, {s}', b, dict(schedule=s)) for b in (False,True) for s in ('onecycle','decay')]
+    cases += [("fastai's Adam", False, dict(opt=Adam)), ('accumulated gradients', False, dict(cbs=[GradientAccumulation(16)])),
+              ('clipped gradients', True, dict(cbs=[GradientClip(.1)]))]
+    for what,bf16,kw in cases:
+        (one,_),(two,lines) = (log_of(lambda: pair_learner(bf16, g, **pair, **copy.deepcopy(kw))) for g in (False,True))
+        same = all(torch.equal(a.cpu(), b.cpu()) for a,b in zip(one.model.state_dict().values(), two.model.state_dict().values()))
+        rows = [[str(v) for v in o.recorder.values] for o in (one,two)]
+        check(f'a fit with graphs is one without: {what}', same and rows[0]==rows[1] and not lines, lines or f'{len(one.recorder.losses)} steps')
+    class Asks(nn.Module):
+        def forward(self, x): return x if x.sum()>0 else x+1
+    student = nn.Sequential(Asks(), *small())
+    def fit(graph):
+        learn = learner(net=lambda: copy.deepcopy(student)); learn.to_fast(bf16=False, graph=graph, verbose=False); learn.fit(1, .01); return learn
+    (one,_),(two,lines) = (log_of(lambda: fit(g)) for g in (False,True))
+    same = all(torch.equal(a.cpu(), b.cpu()) for a,b in zip(one.model.state_dict().values(), two.model.state_dict().values()))
+    good = same and {o.split(': ')[0] for o in lines}=={'CUDA graph'} and any('network runs without it' in o for o in lines)
+    check('a network that waits for the GPU trains without its graph, and is told of', good, lines)
 
 class AsksTheLoss(Callback):
     "What costs a synchronization in each step"
@@ -216,6 +270,8 @@ if __name__=='__main__':
     with tempfile.TemporaryDirectory() as d:
         check_digits(Path(d))
         check_syncs()
+        check_launches()
+        check_graphs()
         check_devices(Path(d))
         check_programs(Path(d))
         check_processes(Path(d))

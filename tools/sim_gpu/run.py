@@ -5,9 +5,10 @@
     python tools/sim_gpu/run.py COMMAND...   # any command with a GPU in the machine, such as nbdev_test --path nbs/25_rescale.ipynb
 
 Real: torch's own allocator for CUDA, its streams and events, autograd on its threads, autocast, GradScaler, fused optimizers, DDP.
-Simulated: the CUDA runtime and driver (device.c and nothing.c; memory is the host's), and the arithmetic (simgpu.py: operators are computed
-on the CPU, with its rounding and its random numbers; devices are checked; launches and host synchronizations are counted).
-Not simulated: time, TF32, the kernels' own limits and errors, NCCL (gloo is in its place), cuDNN, CUDA graphs, Triton and what it compiles.
+Simulated: the CUDA runtime and driver (device.c and nothing.c; memory is the host's), the arithmetic (simgpu.py: operators are computed on
+the CPU, with its rounding and its random numbers; devices are checked; launches and host synchronizations are counted), and CUDA graphs (a
+capture refuses synchronizations; a replay runs its operators again on the same memory, and counts as one launch).
+Not simulated: time, TF32, the kernels' own limits and errors, NCCL (gloo is in its place), cuDNN, Triton and what it compiles.
 
 SIM_GPUS is how many there are (1), SIM_GPU_CAPABILITY the first number of their compute capability (9; 7 has no bfloat16), SIM_GPU_BYTES
 the memory of all together (8 GiB). Where gcc or the CUDA wheel of torch is missing, or this torch does not load the device, it says

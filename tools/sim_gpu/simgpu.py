@@ -46,6 +46,21 @@ def _site():
     fs = [f for f in traceback.extract_stack() if any(o in f.filename for o in files)]
     return ' <- '.join(f"{f.filename.split('site-packages/')[-1].split('luminet_fa/')[-1]}:{f.lineno}" for f in fs[:-3:-1])
 
+class SimGraph:
+    "In the place of `torch.cuda.CUDAGraph`: the operators of a capture, to be run again on the same memory"
+    gpu = tape = None                                                            # the device, and the graph that is being captured
+    def __init__(self, *args, **kwargs): self.steps,self.kept = [],[]
+    def capture_begin(self, *args, **kwargs): SimGraph.tape = self
+    def capture_end(self): SimGraph.tape = None
+    def add(self, func, args, kwargs, outs, *kept): self.steps.append((func, args, kwargs, outs)); self.kept.append(kept)
+    def replay(self):
+        "As one launch"
+        self.gpu.launches['graph'] += 1
+        with _disable_current_modes():
+            for func,args,kwargs,outs in self.steps:
+                new = tree_leaves(func(*args, **kwargs))
+                for i,o in outs: o.copy_(new[i])
+
 class SimGPU(TorchDispatchMode):
     "Inside it, tensors on 'cuda' work"
     def __init__(self): super().__init__(); self.reset()
@@ -65,8 +80,9 @@ class SimGPU(TorchDispatchMode):
         want = asked or (args[0] if op=='copy_' else ours[0]).device
         _check(op, args, flat, tensors, want)
         why = _sync(op, args, kwargs, asked)
+        if why and SimGraph.tape: raise RuntimeError(f'operation not permitted when stream is capturing ({why} at {_site()})')
         if why: self.syncs[f'{why} at {_site()}'] += 1
-        else: self.launches[op] += 1
+        elif not SimGraph.tape: self.launches[op] += 1
         return _compute(func, args, kwargs, flat, want)
 
 def _check(op, args, flat, tensors, want):
@@ -111,8 +127,13 @@ def _compute(func, args, kwargs, flat, want):
         return r
     kw = tree_map(down, kwargs)
     if kw.get('pin_memory'): kw['pin_memory'] = False
-    out = func(*tree_map(down, args), **kw)
-    return args[0] if _in_place(func) and isinstance(out, torch.Tensor) else tree_map(up, out)
+    lower = tree_map(down, args)
+    out = func(*lower, **kw)
+    res = args[0] if _in_place(func) and isinstance(out, torch.Tensor) else tree_map(up, out)
+    if SimGraph.tape:
+        made = [(i,on_cpu(o)) for i,o in enumerate(tree_leaves(res)) if isinstance(o, torch.Tensor) and o.is_cuda and not any(o is a for a in flat)]
+        SimGraph.tape.add(func, lower, kw, made, flat, res)
+    return res
 
 def _str(self, *, tensor_contents=None):
     "torch prints a tensor with all modes off: print the memory"
@@ -131,6 +152,7 @@ def everywhere():
     "Switch it on for good in this thread, with gloo in the place of NCCL"
     import torch.distributed as dist
     mode,init = SimGPU(),dist.init_process_group
+    SimGraph.gpu,torch.cuda.CUDAGraph,torch.cuda.graphs.CUDAGraph = mode,SimGraph,SimGraph
     def gloo(backend=None, *args, device_id=None, **kwargs): return init('gloo', *args, **kwargs)
     dist.init_process_group = dist.distributed_c10d.init_process_group = gloo
     torch.onnx.export = _no_mode(torch.onnx.export)
