@@ -161,6 +161,10 @@ def draw(self:StoreDL,
     return torch.rand(n, N_RAND, generator=torch.Generator().manual_seed(seed+step))
 
 # %% ../../nbs/22_data.imagenet.ipynb #3b146b4f
+def _pinned(dl, o):
+    "`o` where a GPU can fetch it by itself while the host goes on, if the loader serves one"
+    return o.pin_memory() if dl.device and dl.device.type=='cuda' and o.device.type=='cpu' else o
+
 @patch
 def make(self:StoreDL,
     idxs:Tensor, # which images, int64, (B,)
@@ -171,8 +175,7 @@ def make(self:StoreDL,
     x,boxes,flips = self.dataset.x,None,torch.zeros(len(idxs), dtype=torch.bool)
     if u is not None: boxes,flips = crop_boxes(x.hw[idxs], u, self.scale, self.ratio),(u[:,22]<.5) & self.flip
     px = x.read(idxs, size, max(self.resize, size), boxes)
-    if self.device and self.device.type=='cuda' and px.device.type=='cpu': px = px.pin_memory()
-    return px,boxes,flips
+    return _pinned(self, px),boxes,flips
 
 # %% ../../nbs/22_data.imagenet.ipynb #b1a3e6e0
 def _epoch_seed(dl):
@@ -201,16 +204,16 @@ def create_batches(self:StoreDL,
 ):
     "Yield the batches of one epoch; `last_idxs`, `last_boxes` and `last_flips` say what the newest one holds"
     order,size,dev = self.begin(samps),self.size,self.dataset.mean.device
-    seed = _epoch_seed(self)
+    there,seed = order.to(dev),_epoch_seed(self)
     def f(lo, hi, n):
         (step,at),i = divmod(lo, self.bs),order[lo:hi]
         u = None if seed is None else self.draw(seed, step, n)[at:at+len(i)]
-        return n,i,*self.make(i, u, size)
-    for self.last_n,self.last_idxs,px,self.last_boxes,self.last_flips in _ahead(self, f, len(order), dev):
-        px = px.to(dev, non_blocking=True)
-        m = self.last_flips.nonzero()[:,0].to(dev)
+        px,*more = self.make(i, u, size)
+        return n,i,*more,(px,_pinned(self, more[1].nonzero()[:,0])),there[lo:hi]
+    for self.last_n,self.last_idxs,self.last_boxes,self.last_flips,new,at in _ahead(self, f, len(order), dev):
+        px,m = (o.to(dev, non_blocking=True) for o in new)
         px[m] = px[m].flip(3)
-        yield self.finish(px, self.last_idxs.to(dev))
+        yield self.finish(px, at)
 
 # %% ../../nbs/22_data.imagenet.ipynb #73e9bc45
 def _check(st, nv, size, resize):

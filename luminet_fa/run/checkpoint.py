@@ -7,7 +7,7 @@ __all__ = ['Diverged', 'OutOfTime', 'Deadline', 'Checkpoint', 'run_bytes', 'load
            'check_room']
 
 # %% ../../nbs/31_run.checkpoint.ipynb #22fa62bf
-import io, json, math, shutil, time
+import copy, io, json, math, shutil, time
 from itertools import count
 from pathlib import Path
 from textwrap import shorten
@@ -72,6 +72,7 @@ class Checkpoint(Callback):
         seed:int=0,    # of a run from the start
         loader=None,   # state of the loader's generator at the start of such a run
         deadline=None, # a Deadline, which other runs may share; None: no limit
+        every:float=0, # seconds between two writings at least; `flush` writes what was kept back; 0: after each epoch
     ):
         self.file,self.settings,self.state,self.seed = Path(file),settings,state or {},seed
         self.deadline = deadline or Deadline()
@@ -80,6 +81,7 @@ class Checkpoint(Callback):
         self.start = len(self.history)
         if state: self.resumed.append(self.start)
         self.look = 50                                                     # batches between two looks at the loss
+        self.every,self._wrote,self._held = every,-math.inf,None
     def before_fit(self):
         "Weights and optimiser of the checkpoint"
         self.deadline.epoch_s = 0.
@@ -152,12 +154,27 @@ def after_epoch(self:Checkpoint):
     self.total_s += time.perf_counter()-self.t0
     values = [None if v is None else float(v) for v in self.recorder.values[-1]]
     self.history.append(dict(zip(self.recorder.metric_names[1:-1], values)))
-    if not rank_distrib():                                                 # all have the same; the first one writes
-        buf = io.BytesIO()
-        torch.save(self._state(), buf)
-        write_atomic(self.file, buf.getvalue())
+    if not rank_distrib(): self._keep(self._state())                        # all have the same; the first one writes
     self.deadline.epoch_s = max(self.deadline.epoch_s, time.perf_counter()-self.t0)
     self.stop_in_time()
+
+# %% ../../nbs/31_run.checkpoint.ipynb #fe4c5382
+@patch
+def _keep(self:Checkpoint, state):
+    "Write the state of the run; keep a copy of it back where the last writing is young and another epoch follows"
+    young = time.perf_counter()-self._wrote<self.every and self.epoch+1<self.n_epoch
+    self._held = copy.deepcopy(state) if young else state
+    if not young: self.flush()
+
+# %% ../../nbs/31_run.checkpoint.ipynb #4533beb0
+@patch
+def flush(self:Checkpoint):
+    "Write what was kept back"
+    if self._held is None: return
+    buf = io.BytesIO()
+    torch.save(self._held, buf)
+    write_atomic(self.file, buf.getvalue())
+    self._wrote,self._held = time.perf_counter(),None
 
 # %% ../../nbs/31_run.checkpoint.ipynb #2c188d34
 @patch
@@ -165,6 +182,7 @@ def stop_in_time(self:Checkpoint):
     "Stop an unfinished run in all processes where another epoch does not fit into the time of one"
     n = len(self.history)
     if self.deadline.near() and n<self.settings['epochs']:
+        self.flush()
         raise OutOfTime('{method}, seed {seed}: {n} of {epochs} epochs are finished'.format(n=n, **self.settings))
 
 # %% ../../nbs/31_run.checkpoint.ipynb #51a904ba

@@ -9,7 +9,7 @@ __all__ = ['Job', 'RunTeacher']
 import platform
 import numpy as np, torch
 import fastai, fastai.callback.fp16, fastai.callback.schedule, luminet_fa
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -364,17 +364,27 @@ def fit(self:Job,
         return self._train(method, seed, done, ckpt, kept)
 
 # %% ../../nbs/33_run.job.ipynb #a0856230
+_every = 20.        # seconds between two checkpoints at least: an epoch on a GPU is shorter
+
+@contextmanager
+def _flushed(cb):
+    "Write the newest checkpoint, whatever ends the fit"
+    try: yield
+    except BaseException:
+        with suppress(Exception): cb.flush()                               # of a broken GPU nothing comes back
+        raise
+
 @patch
 def _train(self:Job, method, seed, done, ckpt, state):
     "Train what `_found` has not found finished, and keep it"
     s,start = self.settings(method, seed),self.dls(seed, method).rng_state()
-    cb = Checkpoint(ckpt, s, state, seed, start, self._deadline)
+    cb = Checkpoint(ckpt, s, state, seed, start, self._deadline, every=_every)
     cb.stop_in_time()
     if self._why: self._say(f'training in bfloat16 ({self._why}); dtype float32 to train in float32')
     self._why = ''
     learn = self.learner(method, seed)
     from_first(lambda: check_room(self.out, learn.model.state_dict(), 7 if self.recipe.optimiser=='adamw' else 5))
-    with learn.added_cbs(cb), shared_ctx(learn), told_memory():
+    with learn.added_cbs(cb), shared_ctx(learn), told_memory(), _flushed(cb):
         fit_schedule(learn, s['schedule'], s['epochs'], s['lr'], milestones=self.recipe.milestones, rise=self.recipe.rise)
     res = dict(settings=s, row=self.row(s, cb, learn), history=cb.history)
     weights = {k:v.cpu().contiguous() for k,v in learn.model.state_dict().items()}

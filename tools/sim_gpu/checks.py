@@ -11,12 +11,14 @@ from fastai.basics import *
 from fastai.callback.training import GradientAccumulation, GradientClip
 from fastai.vision.all import ClassificationInterpretation, Interpretation, load_learner
 from luminet_fa.all import *
-from luminet_fa.core import exact_float32
+from luminet_fa.core import InputError, exact_float32
 from luminet_fa.data.cifar import cifar100_stats
+from luminet_fa.data.store import build_store
 from luminet_fa.distributed import processes
 from luminet_fa.run.job import Job
 from luminet_fa.run.schedules import step_decay
 from luminet_fa.test_utils import log_of
+from PIL import Image
 import copy                                           # fastai exports a function of this name
 from simgpu import SimGPU
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
@@ -108,6 +110,11 @@ def check_launches():
         check(f'a bf16 step of resnet32x4 to resnet8x4 launches at most {most}, {"with" if graph else "without"} graphs, and waits for nothing',
               n<=most and not steps.syncs, steps.syncs or f'{n:.0f}, torch {torch.__version__}')
 
+def check_refused(tmp):
+    try: run_recipe('shapes', device='cuda', graph=True, out=tmp/'refused'); said = 'nothing'
+    except InputError as e: said = str(e)
+    check('a graph of a detector is refused before anything is trained', 'not recorded: leave graph out' in said and not (tmp/'refused').exists(), said)
+
 def check_graphs():
     "A fit with graphs against one without: equal to the last bit, since the simulator repeats the same operators"
     pair = dict(teacher='resnet20', student='resnet8', batches=5, epochs=2)
@@ -128,6 +135,37 @@ def check_graphs():
     same = all(torch.equal(a.cpu(), b.cpu()) for a,b in zip(one.model.state_dict().values(), two.model.state_dict().values()))
     good = same and {o.split(': ')[0] for o in lines}=={'CUDA graph'} and any('network runs without it' in o for o in lines)
     check('a network that waits for the GPU trains without its graph, and is told of', good, lines)
+
+# ---- loaders and caches that do not wait
+def check_loaders(tmp):
+    "ImageNet's loader and the table of the teacher's logits, in the middle of a fit"
+    def learner_of(dls, teacher, c):
+        learn = Learner(dls, nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, c)), CrossEntropyLossFlat(), lr=.01,
+                        opt_func=partial(OptimWrapper, opt=torch.optim.SGD), cbs=[LumiNetCallback(teacher, speed='fold' if isinstance(teacher, nn.Module) else 'auto')])
+        learn.logger = noop
+        return learn.remove_cb(ProgressCallback).to_fast(False, verbose=False)
+    def seen(learn): learn.add_cb(steps := Steps()); learn.fit(1); return steps.syncs
+    rng = np.random.default_rng(0)
+    for split,n in (('train',24),('val',4)):
+        for c in 'abc':
+            (d := tmp/'folders'/split/c).mkdir(parents=True)
+            for i in range(n): Image.fromarray(rng.integers(0, 256, (48,48,3), dtype=np.uint8)).save(d/f'{i}.jpg')
+    build_store(tmp/'folders', tmp/'store', size=40, progress=False)
+    class Pageable(Callback):
+        def before_batch(self): self.learn.xb = (self.x+torch.ones(1).to(self.x.device),)
+    def imagenet(*cbs):
+        learn = learner_of(imagenet_dls(tmp/'store', bs=4, size=32, device='cuda', seed=0), cifar_model('resnet8', 3).eval().cuda(), 3); learn.add_cbs(cbs)
+        return seen(learn)
+    s = imagenet(); check("no host synchronization in nine steps with ImageNet's loader", not s, s)
+    s = imagenet(Pageable()); check('a copy of memory that is not pinned is found', s.total()==9, s)
+    x,y = torch.randint(0, 256, (88,3,32,32), dtype=torch.uint8),torch.arange(88)%10
+    def dls(): return tensor_dls(x, y, x[:8], y[:8], [*map(str, range(10))], *cifar100_stats, bs=8, pad=0, device='cuda', seed=0)
+    teacher = cifar_model('resnet8', 10).eval().cuda()
+    for where,folder in (('in memory', None),('in a file', tmp/'views')):
+        data = dls(); cache = ViewCache(teacher, data, folder)
+        filling,full = seen(learner_of(data, cache, 10)),seen(learner_of(data, cache.build(progress=False), 10))
+        if folder is None: check('a cache that is being filled waits twice a step', filling.total()==18, filling)
+        check(f'no host synchronization in nine steps with a complete cache {where}', not full and cache.z.is_cuda, full)
 
 class AsksTheLoss(Callback):
     "What costs a synchronization in each step"
@@ -272,6 +310,8 @@ if __name__=='__main__':
         check_syncs()
         check_launches()
         check_graphs()
+        check_refused(Path(d))
+        check_loaders(Path(d)/'loaders')
         check_devices(Path(d))
         check_programs(Path(d))
         check_processes(Path(d))

@@ -51,11 +51,20 @@ DO(cudaMalloc, void **p, size_t n) {
 }
 DO(cudaFree, void *p) { if (p) { char *b = (char*)p-512; used -= *(size_t*)b; free(b); } OK }
 DO(cudaMemGetInfo, size_t *free_, size_t *all) { *all = memory(); *free_ = *all-used; OK }
-DO(cudaHostAlloc, void **p, size_t n, unsigned flags) { *p = aligned_alloc(4096, (n+4095)/4096*4096); OK }
+static struct { char *at; size_t n; } pinned[1<<12];           /* memory of the host that the device can fetch by itself */
+DO(cudaHostAlloc, void **p, size_t n, unsigned flags) {
+    *p = aligned_alloc(4096, (n+4095)/4096*4096);
+    for (int i = 0; i<1<<12; i++) if (!pinned[i].at) { pinned[i].n = n; pinned[i].at = *p; break; }
+    OK
+}
 DO(cudaMallocHost, void **p, size_t n) { return cudaHostAlloc(p, n, 0); }
-DO(cudaFreeHost, void *p) { free(p); OK }
+DO(cudaFreeHost, void *p) { for (int i = 0; i<1<<12; i++) if (p && pinned[i].at==p) pinned[i].at = 0; free(p); OK }
 DO(cudaHostGetDevicePointer, void **d, void *h, unsigned flags) { *d = h; OK }
-DO(cudaPointerGetAttributes, struct cudaPointerAttributes *a, const void *p) { memset(a, 0, sizeof *a); a->type = cudaMemoryTypeUnregistered; OK }
+DO(cudaPointerGetAttributes, struct cudaPointerAttributes *a, const void *p) {
+    memset(a, 0, sizeof *a); a->type = cudaMemoryTypeUnregistered;
+    for (int i = 0; i<1<<12; i++) if (pinned[i].at && (char*)p>=pinned[i].at && (char*)p<pinned[i].at+pinned[i].n) a->type = cudaMemoryTypeHost;
+    OK
+}
 DO(cudaMemcpy, void *to, const void *from, size_t n, enum cudaMemcpyKind k) { memmove(to, from, n); OK }
 DO(cudaMemcpyAsync, void *to, const void *from, size_t n, enum cudaMemcpyKind k, cudaStream_t s) { memmove(to, from, n); OK }
 DO(cudaMemcpyPeerAsync, void *to, int d, const void *from, int e, size_t n, cudaStream_t s) { memmove(to, from, n); OK }
