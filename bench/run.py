@@ -1,7 +1,7 @@
 """What a step of distillation costs, and each piece of it: everything side by side in one process, alternating, warmed up, medians.
 
     python bench/run.py                          # everything but ImageNet's parts; on two cores about half an hour
-    python bench/run.py loss loop                # some of: peak loss teacher step loop loader cache memory micro detect imagenet_loader imagenet_step photos
+    python bench/run.py loss loop                # some of: peak loss teacher step loop loader cache memory micro detect kernels imagenet_loader imagenet_step photos
     python bench/run.py --save                   # and append the rows to bench/results/*.csv
     python bench/run.py step --pairs resnet32x4-resnet8x4 --bs 64 --n 9
     python bench/run.py --keep                   # with memory kept, as to_fast keeps it on a CPU; without the option nobody's is
@@ -23,7 +23,7 @@ from luminet_fa.speed import keep_memory
 
 PAIRS = ['resnet32x4-resnet8x4', 'resnet32-resnet8', 'resnet34-resnet18']
 USUAL = 'peak loss teacher step loop loader cache memory micro detect'.split()
-PARTS = [*USUAL, 'imagenet_loader', 'imagenet_step', 'photos']
+PARTS = [*USUAL, 'kernels', 'imagenet_loader', 'imagenet_step', 'photos']
 
 def options():
     "The command line"
@@ -46,7 +46,7 @@ def options():
     p.add_argument('--keep', action='store_true', help='let the C library keep freed memory from the start (keep_memory)')
     p.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     p.add_argument('--quick', action='store_true', help='the smallest of everything')
-    p.add_argument('--save', action='store_true', help='append rows to bench/results/*.csv')
+    p.add_argument('--save', nargs='?', const=HERE/'results', type=Path, help='append rows to FOLDER/*.csv (bench/results)', metavar='FOLDER')
     a = p.parse_args()
     if bad := set(a.what) - set(PARTS): p.error(f'unknown part {" ".join(sorted(bad))}; there are: {" ".join(PARTS)}')
     if a.quick: a.bs, a.n = [8], 1
@@ -66,7 +66,7 @@ def main():
         t0 = time.monotonic()
         for r in importlib.import_module(part).rows(a):
             print('  ' + words(r), flush=True)
-            if a.save: append_row(HERE/'results'/f"{part.split('_')[0]}.csv", {**info, **r})
+            if a.save: append_row(a.save/f"{part.split('_')[0]}.csv", {**info, **r})
         torch.set_num_threads(threads)
         print(f'  {time.monotonic() - t0:.0f} s', flush=True)
 

@@ -8,6 +8,7 @@ bf16:      the same in bfloat16. On a CPU without instructions for it this is sl
 compiled:  the same with a compiled teacher, `speed='compile'`.
 int8:      bf16 with a teacher in 8-bit integers, `speed='int8'`, on a CPU where torchao is.
 student_compiled: bf16 with a compiled student beside the folded teacher, `to_fast(compile=True)`.
+graph:     bf16 with student and teacher as CUDA graphs, `to_fast(graph=True)`. On a GPU.
 bare:      a loop of one's own with the optimisations of `bf16`: what fastai costs is the difference. `bare32`: those of `fast`.
 cached:    bf16 with logits from a complete view cache, as of CIFAR-100, in the place of the teacher. For images of 32 pixels.
 student:   the loop of `bf16` without a teacher: what no distillation that trains this student on these images can fall below.
@@ -40,11 +41,11 @@ def luminet(teacher, **kw): return LumiNetCallback(teacher, ce_w=2., **kw)
 def sgd(params, **kw): return torch.optim.SGD(params, lr=.05, momentum=.9, weight_decay=5e-4, **kw)
 def quiet(learn): learn.logger = noop; return learn.remove_cb(ProgressCallback)
 
-def learner(dls, student, *cbs, fast=True, bf16=False, channels_last=None, fused=True, compile=False):
+def learner(dls, student, *cbs, fast=True, bf16=False, channels_last=None, fused=True, **kw):
     "A `Learner` with the optimiser of the recipes, after `to_fast` or as fastai makes it"
     opt = partial(opt_func('sgd', 5e-4), fused=fused)
     learn = Learner(dls, student, CrossEntropyLossFlat(), opt_func=opt, lr=.05, cbs=cbs, wd_bn_bias=True)
-    return learn.to_fast(bf16, channels_last, verbose=False, compile=compile) if fast else learn
+    return learn.to_fast(bf16, channels_last, verbose=False, **kw) if fast else learn
 
 def middle_of_fit(learn, b):
     "A function that gives `learn` its next batch in the middle of a fit: `b`, or the one that the function is given"
@@ -113,6 +114,7 @@ def ways(pair, bs, device, only=None):
                 bare32=lambda: bare_loop(new(), teacher, b, False),
                 bare=lambda: bare_loop(new(), teacher, b, True),
                 student=lambda: in_learner(new(), b, bf16=True))
+    if torch.device(device).type == 'cuda': make['graph'] = lambda: in_learner(new(), b, luminet(teacher), bf16=True, graph=True)
     if size == 32: make['cached'] = lambda: cached_step(new(), teacher, bs, device)
     if find_spec('torchao') and torch.device(device).type == 'cpu':
         make['int8'] = lambda: calibrated(in_learner(new(), b, luminet(teacher, speed='int8'), bf16=True))

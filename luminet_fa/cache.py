@@ -258,6 +258,17 @@ def build(self:ViewCache,
     self._count()
     return self
 
+# %% ../nbs/24_cache.ipynb #630c0263
+@patch
+def take(self:ViewCache,
+    other,  # another ViewCache, or None
+)->ViewCache: # itself
+    "Go on with the table of `other`, if both are in memory and would hold the same"
+    if other is not None and (other.key,self.folder,other.folder)==(self.key,None,None):
+        self.z,self.sums = other.z,other.sums
+        self._count()
+    return self
+
 # %% ../nbs/24_cache.ipynb #d02f5995
 @patch
 def begin_fit(self:ViewCache,

@@ -251,6 +251,8 @@ def alone(self:Job):
     return nullcontext() if rank_distrib() else lock(self.folder)
 
 # %% ../../nbs/33_run.job.ipynb #e7bbe484
+_in_memory = []    # the last table of views that is in no file: later runs of this process go on with it
+
 @patch
 def asked(self:Job,
     method:str, # that will ask
@@ -260,6 +262,7 @@ def asked(self:Job,
     if not _has_teacher(method): return None
     if self.cache and self._views is None:
         self._views = ViewCache(self.teacher.ask, dls, None if self.cache=='memory' else self.cache, amp=_amp.get(self.dtype))
+        if self.cache=='memory': _in_memory[:] = [self._views.take(*_in_memory or [None])]
     return self._views or self.teacher.ask
 
 # %% ../../nbs/33_run.job.ipynb #4197d79a

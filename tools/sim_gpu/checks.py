@@ -2,7 +2,7 @@
 
 Each check prints a line, 'ok ...' or 'FAIL ...'. A check that something does not happen is followed by one in which
 it is made to happen."""
-import os, subprocess, sys, tempfile
+import os, subprocess, sys, tempfile, zipfile
 from pathlib import Path
 import matplotlib; matplotlib.use('Agg')
 import safetensors.torch, torch
@@ -17,12 +17,13 @@ from luminet_fa.data.store import build_store
 from luminet_fa.distributed import processes
 from luminet_fa.run.job import Job
 from luminet_fa.run.schedules import step_decay
-from luminet_fa.test_utils import log_of
+from luminet_fa.test_utils import log_of, tiny_cifar
 from PIL import Image
 import copy                                           # fastai exports a function of this name
 from simgpu import SimGPU
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
+repo = Path(__file__).resolve().parents[2]
 gpu = next(o for o in _get_current_dispatch_mode_stack() if isinstance(o, SimGPU))
 failed = 0
 def check(what, good, seen=''):
@@ -272,6 +273,31 @@ with one_line_errors(): run_recipe(r, device='cuda', out={str(tmp/'full')!r}, ve
     def both(p): return p.returncode==0 and pd.read_csv(tmp/'two'/'results.csv').processes.eq(2).all()
     program('luminet_distill in two processes', [*torchrun, distill, *args, '--out', tmp/'two'], both, SIM_GPUS='2')
 
+def check_turn(tmp):
+    "A campaign on a lent machine: install, run, bring back, go on"
+    tiny_cifar(tmp/'tiny', n=6)
+    (wheels := tmp/'wheels').mkdir()
+    with zipfile.ZipFile(wheels/'luminet_probe-0-py3-none-any.whl', 'w') as z:
+        info = 'luminet_probe-0.dist-info'
+        z.writestr(f'{info}/METADATA', 'Metadata-Version: 2.1\nName: luminet_probe\nVersion: 0\n')
+        z.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n'); z.writestr(f'{info}/RECORD', '')
+    def turn(out, minutes, *more):
+        args = [repo/'experiments'/'turn.py', tmp/out, '--path', tmp/'tiny', '--minutes', minutes, '--mb', .5, '--quick', *more]
+        return subprocess.run([sys.executable, *map(str, args), '--', '--mini', '--device', 'cuda', '--graph', '--cache', 'memory'], capture_output=True, text=True)
+    one = turn('one', .5, '--wheels', wheels)
+    two = turn('two', 20, '--back', tmp/'one')
+    check('a turn installs what is missing', 'installed: luminet_probe' in one.stdout, one.stdout[-2000:]+one.stderr[-2000:] if one.returncode!=75 else '')
+    check('it stops in its time and says that rows are left, and the next one finishes them', (one.returncode,two.returncode)==(75,0), (one.returncode, two.returncode, two.stderr[-2000:] if two.returncode else ''))
+    files = [f for o in ('one','two') for f in (tmp/o).rglob('*') if f.is_file()]
+    large = max(f.stat().st_size for f in files)
+    parts = sum('.part' in f.name for f in files)
+    check('no file is larger than it may be, and a larger one comes in parts', large<=.5e6 and parts>1, f'{large} bytes, {parts} parts')
+    bench = {f.stem: pd.read_csv(f) for f in (tmp/'two'/'bench').glob('*.csv')}
+    check('ladder and profile come back', {*bench}=={'step','kernels'} and {'graph','compiled','cached'}<={*bench['step'].way}, [*bench])
+    rows = pd.concat(map(pd.read_csv, (tmp/'two').rglob('results.csv')))
+    went_on = rows[rows.method=='teacher'].resumed.astype(float).tolist()
+    check('the rows of both turns come back, and the teacher went on where it stopped', len(rows)==5 and went_on==[1.], [*rows.method, went_on])
+
 # ---- several GPUs
 def plain(c=10):
     "A network without BatchNorm, whose statistics would be those of a process"
@@ -314,5 +340,6 @@ if __name__=='__main__':
         check_loaders(Path(d)/'loaders')
         check_devices(Path(d))
         check_programs(Path(d))
+        check_turn(Path(d))
         check_processes(Path(d))
     sys.exit(failed>0)
