@@ -37,8 +37,8 @@ class RunOptions:
         dtype:str=None,     # float32, bf16, or fp16 with a scaled loss (default: bf16 where the machine and the networks gain from it)
         compile:bool=False, # compile the teacher: pays from some hundred batches on, needs a C++ compiler on a CPU; not for detectors
         int8:bool=False,    # ask the teacher in 8-bit integers, on a CPU: faster, not quite the same; needs torchao and a C++ compiler
-        graph:bool=False,   # repeat the networks' launches as CUDA graphs; for GPUs, not for detectors; has run on a simulated one only
-        cache:str=None,     # look the teacher's logits up by view instead of asking it in every batch: 'memory' of this process, or a folder
+        graph:bool=False,   # repeat the networks' launches as CUDA graphs; for GPUs, not for detectors; ran on a simulated one only
+        cache:str=None,     # look the teacher's logits up by view instead of asking it for every batch: 'memory' of this process, a folder
         sync:bool=False,    # with several processes: LumiNet's statistics over all of them instead of each one's own
         holdout:float=0,    # validate on this many training images per class, or below 1 on this share (detectors: drawn from all)
         images:int=0,       # train teacher and students on this many images; 0 is as the recipe says
