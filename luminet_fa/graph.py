@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['check_graph', 'record', 'Graph']
 
-# %% ../nbs/01e_graph.ipynb #4897c96c
+# %% ../nbs/01e_graph.ipynb #da57fdff
 import torch
 from contextlib import contextmanager
+from inspect import signature
 from itertools import chain
 from fastcore.basics import patch
 from torch import nn, Tensor
@@ -48,7 +49,11 @@ def _no_cast_cache():
     try: yield
     finally: torch.set_autocast_cache_enabled(was)
 
-# %% ../nbs/01e_graph.ipynb #063eacc3
+# %% ../nbs/01e_graph.ipynb #6e6df3f9
+# a loader's threads may go on while this one records; older versions of torch cannot say so
+_others_go_on = {k:'thread_local' for k in signature(torch.cuda.make_graphed_callables).parameters if k=='capture_error_mode'}
+
+# %% ../nbs/01e_graph.ipynb #8967f6ab
 def record(
     model:nn.Module,  # in the mode in which it will be called; it is not changed, and its weights stay where they are in memory
     *xb,              # inputs of one batch, tensors on a GPU
@@ -58,7 +63,7 @@ def record(
     there,undo = [*map(id, model.buffers())],_undo(model)
     own = tuple(o.as_subclass(Tensor).clone() for o in xb)
     with _naming('recorded'), _no_cast_cache():
-        try: new = torch.cuda.make_graphed_callables(_Pass(model), own, allow_unused_input=True)
+        try: new = torch.cuda.make_graphed_callables(_Pass(model), own, allow_unused_input=True, **_others_go_on)
         finally: replaced = there!=[*map(id, model.buffers())]; undo()
     if replaced: raise InputError("it replaces its buffers by other tensors, which a graph would not see")
     def ask(*xb):

@@ -230,22 +230,24 @@ class TriedChannelsLast(_Forward, ChannelsLast):
             return "If it runs without to_fast: in several processes the layout cannot change during a fit; pass channels_last=False"
 
 # %% ../nbs/05_speed.ipynb #f4e2954a
-def _refuse_parts(learn, option):
-    "Refuse a fit whose batches are cut inside the model"
-    cut = any(getattr(o, 'micro_bs', None) for o in learn.cbs)
-    if cut: raise InputError(f"micro_bs cuts the batch inside the model: leave {option} out")
-
-class Compiled(_Forward):
-    "Run the model's training passes compiled, unless it does not compile"
-    what,_stateattrs,_net = 'torch.compile',('_net',),None
+class _OneProgram(_Forward):
+    "The model's training passes in another form, which is made anew in each fit of one process with whole batches"
+    _stateattrs,_net = ('_net',),None
     def before_fit(self):
-        "Compiled anew in each fit"
+        "Nothing is made yet"
         super().before_fit()
-        _refuse_parts(self.learn, 'compile')
+        self._net = None                                             # an interrupted fit leaves its own
+        cut = any(getattr(o, 'micro_bs', None) for o in self.learn.cbs)
+        if cut: raise InputError(f"micro_bs cuts the batch inside the model: leave {self.option} out")
         if num_distrib()>1: self._leave(InputError("it was not tried in several processes"))
     def after_fit(self):
-        "Let go of the programs"
+        "Let go of it"
         self._net = None
+
+# %% ../nbs/05_speed.ipynb #3ed54ffa
+class Compiled(_OneProgram):
+    "Run the model's training passes compiled, unless it does not compile"
+    what,option = 'torch.compile','compile'
     def _faster(self, f, xb):
         "`f(*xb)` in training as a program, which is made at the first call for a shape"
         if not self.training: return f(*xb)
@@ -253,20 +255,17 @@ class Compiled(_Forward):
         return self._net(*xb)
 
 # %% ../nbs/05_speed.ipynb #a8f917c2
-class Graphed(AroundForward):
+class Graphed(_OneProgram):
     "Run the model's training passes as a CUDA graph, unless it cannot be recorded"
-    _stateattrs,_net,_stepped = ('_net',),None,False
+    what,option,_stepped = 'CUDA graph','graph',False
     def before_fit(self):
-        "Recorded anew in each fit"
+        "Nothing is recorded yet"
         super().before_fit()
-        _refuse_parts(self.learn, 'graph')
-        if num_distrib()>1:
-            _note('CUDA graph', InputError("it was not tried in several processes"), 'network')
-            return self.learn.remove_cb(self)
-        self._was,torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark,True
+        self._was,self._stepped = None,False
     def after_fit(self):
-        "Let go of the recording"
-        self._net,torch.backends.cudnn.benchmark = None,self._was
+        "Let go of it"
+        super().after_fit()
+        if self._was is not None: torch.backends.cudnn.benchmark = self._was
     def before_train(self):
         "Look whether the weights are where they were"
         if self._net and self._net.moved(): self._net = None
@@ -287,6 +286,7 @@ def forward(self:Graphed,
         for p in params: p.grad = None
         self._stepped,params = False,()
     if params: return f(*xb)
+    if self._was is None: self._was,torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark,True
     if self._net is None: self._net = Graph(f, 'network')
     return self._net(*xb)
 

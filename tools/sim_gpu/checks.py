@@ -111,6 +111,22 @@ def check_launches():
         check(f'a bf16 step of resnet32x4 to resnet8x4 launches at most {most}, {"with" if graph else "without"} graphs, and waits for nothing',
               n<=most and not steps.syncs, steps.syncs or f'{n:.0f}, torch {torch.__version__}')
 
+class Stops(Callback):
+    "Ctrl-C in the fourth batch"
+    def after_batch(self):
+        if self.training and self.iter==3: raise KeyboardInterrupt
+
+def check_interrupted():
+    "What an interrupted fit leaves is not what the next one runs"
+    nets = []
+    for graph in (False,True):
+        learn = learner([stops := Stops()]).to_fast(bf16=False, graph=graph, verbose=False)
+        try: learn.fit(1, .01)
+        except KeyboardInterrupt: learn.remove_cb(stops)
+        set_seed(3); learn.model,learn.opt = small().cuda(),None
+        learn.fit(1, .01); nets.append(learn.model.state_dict())
+    check('after an interrupted fit another network is recorded', all(torch.equal(a.cpu(), b.cpu()) for a,b in zip(*(o.values() for o in nets))))
+
 def check_refused(tmp):
     try: run_recipe('shapes', device='cuda', graph=True, out=tmp/'refused'); said = 'nothing'
     except InputError as e: said = str(e)
@@ -336,6 +352,7 @@ if __name__=='__main__':
         check_syncs()
         check_launches()
         check_graphs()
+        check_interrupted()
         check_refused(Path(d))
         check_loaders(Path(d)/'loaders')
         check_devices(Path(d))
