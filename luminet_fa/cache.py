@@ -82,13 +82,14 @@ class ViewCache(Teacher):
         folder=None,     # where to keep a file, which later runs and other processes share; None: in memory beside the images
         speed:str='auto', # 'auto', 'fold': folded, since a cache says that it stands still; 'compile' pays for a whole table; None
         verify:int=100,  # compare every so many batches with the view they should be; the first of a fit always
+        bring:bool=False, # copy a complete table from `folder` to a GPU with the images, if it has room for two; tried on a simulated one only
         **kwargs,
     ):
         super().__init__(teacher, speed=speed, **kwargs)
         if self.speed=='int8': _refuse("a table of float logits is kept, not int8's: leave speed out")
         if not isinstance(self.tfm, (nn.Module,type(None))):
             raise InputError("teacher_tfm must be a module here: a function cannot be told from a changed one")
-        self.dl,self.verify,self.folder = _loader(dl),verify,folder and full_path(folder)
+        self.dl,self.verify,self.bring,self.folder = _loader(dl),verify,bring,folder and full_path(folder)
         self._look_again()
     def __repr__(self):
         return 'ViewCache {}: {} images x {} views x {} classes, {:.0%} filled'.format(self.key, *self.z.shape, self.share)
@@ -194,9 +195,9 @@ def _count(self:ViewCache):
 # %% ../nbs/24_cache.ipynb #1824e27b
 @patch
 def _bring(self:ViewCache):
-    "Put a complete table beside the images where these are on a GPU with room for two of it: a step then waits for no copy"
+    "Copy a complete table to the images where that is asked for: a step then waits for no copy"
     d = self.dl.dataset.x.device
-    if d.type!='cuda' or self.z.is_cuda or not self.complete: return
+    if not (self.bring and self.complete) or d.type!='cuda' or self.z.is_cuda: return
     if torch.cuda.mem_get_info(d)[0]>2*self.z.nbytes: self.z = self.z.to(d)
 
 # %% ../nbs/24_cache.ipynb #110a89b3

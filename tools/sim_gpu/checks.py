@@ -179,7 +179,7 @@ def check_loaders(tmp):
     def dls(): return tensor_dls(x, y, x[:8], y[:8], [*map(str, range(10))], *cifar100_stats, bs=8, pad=0, device='cuda', seed=0)
     teacher = cifar_model('resnet8', 10).eval().cuda()
     for where,folder in (('in memory', None),('in a file', tmp/'views')):
-        data = dls(); cache = ViewCache(teacher, data, folder)
+        data = dls(); cache = ViewCache(teacher, data, folder, bring=True)
         filling,full = seen(learner_of(data, cache, 10)),seen(learner_of(data, cache.build(progress=False), 10))
         if folder is None: check('a cache that is being filled waits twice a step', filling.total()==18, filling)
         check(f'no host synchronization in nine steps with a complete cache {where}', not full and cache.z.is_cuda, full)
