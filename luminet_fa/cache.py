@@ -82,7 +82,7 @@ class ViewCache(Teacher):
         folder=None,     # where to keep a file, which later runs and other processes share; None: in memory beside the images
         speed:str='auto', # 'auto', 'fold': folded, since a cache says that it stands still; 'compile' pays for a whole table; None
         verify:int=100,  # compare every so many batches with the view they should be; the first of a fit always
-        bring:bool=False, # copy a complete table from `folder` to a GPU with the images, if it has room for two; tried on a simulated one only
+        bring:bool=False, # copy a complete table from `folder` to the GPU of the images, if it has room for two; tried on a simulated one
         **kwargs,
     ):
         super().__init__(teacher, speed=speed, **kwargs)

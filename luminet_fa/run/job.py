@@ -261,7 +261,8 @@ def asked(self:Job,
     "The teacher, or a view cache of it"
     if not _has_teacher(method): return None
     if self.cache and self._views is None:
-        self._views = ViewCache(self.teacher.ask, dls, None if self.cache=='memory' else self.cache, amp=_amp.get(self.dtype), bring=self.graph)
+        folder = None if self.cache=='memory' else self.cache
+        self._views = ViewCache(self.teacher.ask, dls, folder, amp=_amp.get(self.dtype), bring=self.graph)
         if self.cache=='memory': _in_memory[:] = [self._views.take(*_in_memory or [None])]
     return self._views or self.teacher.ask
 
