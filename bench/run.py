@@ -46,7 +46,8 @@ def options():
     p.add_argument('--keep', action='store_true', help='let the C library keep freed memory from the start (keep_memory)')
     p.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     p.add_argument('--quick', action='store_true', help='the smallest of everything')
-    p.add_argument('--save', nargs='?', const=HERE/'results', type=Path, help='append rows to FOLDER/*.csv (bench/results)', metavar='FOLDER')
+    p.add_argument('--save', action='store_true', help='append rows to bench/results/*.csv')
+    p.add_argument('--to', type=Path, default=HERE/'results', metavar='FOLDER', help='append them there instead')
     a = p.parse_args()
     if bad := set(a.what) - set(PARTS): p.error(f'unknown part {" ".join(sorted(bad))}; there are: {" ".join(PARTS)}')
     if a.quick: a.bs, a.n = [8], 1
@@ -66,7 +67,7 @@ def main():
         t0 = time.monotonic()
         for r in importlib.import_module(part).rows(a):
             print('  ' + words(r), flush=True)
-            if a.save: append_row(a.save/f"{part.split('_')[0]}.csv", {**info, **r})
+            if a.save: append_row(a.to/f"{part.split('_')[0]}.csv", {**info, **r})
         torch.set_num_threads(threads)
         print(f'  {time.monotonic() - t0:.0f} s', flush=True)
 

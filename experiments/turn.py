@@ -48,21 +48,28 @@ def unpack(src, out):
 def left(minutes): return 60*minutes-packing-(time.monotonic()-start)
 
 def call(env, seconds, *args):
-    "The exit status of a script of this repository, 124 where it took too long"
+    "The exit status of a script of this repository. Where it takes too long it is ended as by Ctrl-C, so that it keeps what it has: 75"
     print('$', *args, flush=True)
-    try: return subprocess.run([sys.executable, *map(str, args)], cwd=repo, env=env, timeout=max(seconds, 1)).returncode
-    except subprocess.TimeoutExpired: return 124
+    p = subprocess.Popen([sys.executable, *map(str, args)], cwd=repo, env=env)
+    try: return p.wait(max(seconds, 1))
+    except subprocess.TimeoutExpired: p.terminate()
+    try: p.wait(packing/2)
+    except subprocess.TimeoutExpired: p.kill(); p.wait()
+    return 75
 
 def measure(env, runs, a):
-    "The first measurements, whole, where they are not there yet"
+    "The first measurements, whole; each is tried in one turn only"
     size = ['--quick', '--pairs', 'resnet32-resnet8'] if a.quick else ['--bs', 64, '--pairs', 'resnet32x4-resnet8x4']
     for part in ('step','kernels'):
-        if (done := runs/'bench'/f'{part}.csv').exists(): continue
+        done = runs/'bench'/f'{part}.csv'
+        tried = done.with_suffix('.tried')
+        if done.exists() or tried.exists(): continue
+        done.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory() as d:
-            rc = call(env, left(a.minutes)/2, 'bench/run.py', part, '--save', d, *size, '--ways', *ladder)
-            done.parent.mkdir(exist_ok=True)
-            if rc: print(f'{part} was not measured: exit status {rc}', flush=True)
-            else: shutil.move(Path(d)/done.name, done)
+            rc = call(env, left(a.minutes)/2, 'bench/run.py', part, '--save', '--to', d, *size, '--ways', *ladder)
+            if not rc: shutil.move(Path(d)/done.name, done); continue
+        tried.write_text(f'exit status {rc}\n')
+        print(f'{part} was not measured: exit status {rc}', flush=True)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -72,18 +79,22 @@ def main():
     p.add_argument('--back', type=Path, help='what came back from the turn before')
     p.add_argument('--minutes', type=float, default=9, help='for all of it, from now on (9)')
     p.add_argument('--mb', type=float, default=15, help='largest file that may come back, 10**6 bytes (15)')
+    p.add_argument('--no-measure', action='store_true', help='only the campaign')
     p.add_argument('--quick', action='store_true', help='the smallest measurements')
     at = sys.argv.index('--') if '--' in sys.argv else len(sys.argv)
     a,campaign = p.parse_args(sys.argv[1:at]),sys.argv[at+1:]
+    if a.out.exists() and any(a.out.iterdir()): p.error(f'{a.out} is not empty: the files of two turns would mix')
     with tempfile.TemporaryDirectory() as d:
         site,runs = Path(d)/'site',Path(d)/'runs'
         site.mkdir(); runs.mkdir()
         if a.wheels: install(a.wheels, site)
         if a.back: unpack(a.back, runs)
         env = os.environ | {'PYTHONPATH': os.pathsep.join(filter(None, [str(repo), str(site), os.environ.get('PYTHONPATH')]))}
-        measure(env, runs, a)
-        rc = call(env, left(a.minutes)+packing, 'experiments/campaign.py', '--path', a.path, '--out', runs/'campaign', '--minutes', left(a.minutes)/60, *campaign)
-        pack(runs, a.out, int(1e6*a.mb))
+        try:
+            if not a.no_measure: measure(env, runs, a)
+            runs_of = 'experiments/campaign.py','--path',Path(a.path).resolve(),'--out',runs/'campaign'
+            rc = call(env, left(a.minutes), *runs_of, '--minutes', max(left(a.minutes), 0)/60, *campaign)
+        finally: pack(runs, a.out, int(1e6*a.mb))
     print(f'{sum(f.is_file() for f in a.out.rglob("*"))} files in {a.out}, after {time.monotonic()-start:.0f} s', flush=True)
     sys.exit(rc)
 

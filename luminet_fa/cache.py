@@ -83,14 +83,16 @@ class ViewCache(Teacher):
         speed:str='auto', # 'auto', 'fold': folded, since a cache says that it stands still; 'compile' pays for a whole table; None
         verify:int=100,  # compare every so many batches with the view they should be; the first of a fit always
         bring:bool=False, # copy a complete table from `folder` to the GPU of the images, if it has room for two; tried on a simulated one
+        table=None,      # with key, z and sums, such as another ViewCache in memory: gone on with where it would hold the same
         **kwargs,
     ):
         super().__init__(teacher, speed=speed, **kwargs)
+        self._graph = False                          # of a fit that the teacher was in
         if self.speed=='int8': _refuse("a table of float logits is kept, not int8's: leave speed out")
         if not isinstance(self.tfm, (nn.Module,type(None))):
             raise InputError("teacher_tfm must be a module here: a function cannot be told from a changed one")
         self.dl,self.verify,self.bring,self.folder = _loader(dl),verify,bring,folder and full_path(folder)
-        self._look_again()
+        self._look_again(table)
     def __repr__(self):
         return 'ViewCache {}: {} images x {} views x {} classes, {:.0%} filled'.format(self.key, *self.z.shape, self.share)
 
@@ -122,13 +124,13 @@ def _key(self:ViewCache):
 
 # %% ../nbs/24_cache.ipynb #45e6d41d
 @patch
-def _look_again(self:ViewCache):
+def _look_again(self:ViewCache, table=None):
     "Open another table if the teacher, its input or the images have changed"
     key = self._key()
     if key==self.key: return
     if not self._own: self._made = {}                                # a fast copy, if there is one
     self.key = key
-    self._open()
+    self._open(table)
 
 # %% ../nbs/24_cache.ipynb #41559cc4
 def _sums(z):
@@ -137,16 +139,16 @@ def _sums(z):
 
 # %% ../nbs/24_cache.ipynb #b1a1f64a
 @patch
-def _open(self:ViewCache):
-    "The table and its checksums, new or as an earlier process left them"
+def _open(self:ViewCache, old):
+    "The table and its checksums, new, those of `old`, or as an earlier process left them"
     x = self.dl.dataset.x
     i = torch.zeros(min(len(x), 2), dtype=torch.long, device=x.device)
     shape = len(x),self.dl.n_views,self._logits(i, i).shape[1]
     def table(suffix, dtype, *shape):
         if self.folder is None: return torch.zeros(shape, dtype=dtype, device=x.device)
         return _map(self.folder/f'{self.key}.{suffix}', dtype, shape)
-    self.z = table('f16', torch.float16, *shape)
-    self.sums = table('sums', torch.int32, *shape[:2])
+    if self.folder is None and getattr(old, 'key', None)==self.key: self.z,self.sums = old.z,old.sums
+    else: self.z,self.sums = table('f16', torch.float16, *shape),table('sums', torch.int32, *shape[:2])
     self._vouch()
     self._count()
 
@@ -257,17 +259,6 @@ def build(self:ViewCache,
     for rows in with_bar(todo.split(bs) if len(todo) else (), progress):
         self._fill(lo+rows//self.dl.n_views, rows%self.dl.n_views)
     self._count()
-    return self
-
-# %% ../nbs/24_cache.ipynb #630c0263
-@patch
-def take(self:ViewCache,
-    other,  # another ViewCache, or None
-)->ViewCache: # itself
-    "Go on with the table of `other`, if both are in memory and would hold the same"
-    if other is not None and (other.key,self.folder,other.folder)==(self.key,None,None):
-        self.z,self.sums = other.z,other.sums
-        self._count()
     return self
 
 # %% ../nbs/24_cache.ipynb #d02f5995

@@ -24,6 +24,8 @@ def _depthwise(m):
 def _check_eval(model, what):
     if any(m.training for m in model.modules()): raise InputError(f"only a network in eval mode can be {what}")
 
+def _hooked(model, *kinds): return any(getattr(m, k) for m in model.modules() for k in kinds)
+
 # %% ../nbs/01a_fold.ipynb #0ea1a0ee
 _log = logging.getLogger('luminet_fa')
 
@@ -137,7 +139,7 @@ def fold_batchnorm(
 )->nn.Module:         # answers as `model` does; `model` itself where nothing can be folded
     "A network without the BatchNorms that directly follow a convolution or a linear layer"
     _check_eval(model, "folded: its BatchNorms must not look at the batch")
-    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
+    if _hooked(model, '_forward_hooks', '_forward_pre_hooks'):
         raise InputError("it has hooks, which a folded network would not call")
     with _naming('folded'): pairs = _working(_pairs(_sharing(model), xb), model, xb, rtol)
     return _merged(model, pairs) if pairs else model

@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['check_graph', 'record', 'Graph']
 
-# %% ../nbs/01e_graph.ipynb #da57fdff
-import torch
+# %% ../nbs/01e_graph.ipynb #d143dabd
+import random, torch, numpy as np
 from contextlib import contextmanager
+from functools import partial
 from inspect import signature
 from itertools import chain
-from fastcore.basics import patch
+from fastcore.basics import first, patch, risinstance
 from torch import nn, Tensor
 from .core import InputError, own_device, _undo
-from .fold import _check_same, _coarse, _log, _naming, _note
+from .fold import _check_same, _coarse, _hooked, _log, _naming, _note
 from .perception import autocast_dtype
 
 # %% ../nbs/01e_graph.ipynb #4ff967a1
@@ -26,13 +27,46 @@ def check_graph(
     if compile: raise InputError("compile and graph are two ways to save the same launches: leave one of them out")
     if d.type!='cuda': raise InputError(f"graphs are for CUDA, and the data are on {d}: leave graph out")
 
-# %% ../nbs/01e_graph.ipynb #e8b1b324
+# %% ../nbs/01e_graph.ipynb #c9a17b79
 def _check_recordable(model, xb):
-    "Refuse what a recording would get wrong"
+    "Refuse what cannot be recorded, as far as it is seen before"
     if not all(isinstance(o, Tensor) for o in xb): raise InputError("it is given something other than tensors")
     check_graph(xb[0].device)
-    hooks = '_forward_hooks','_forward_pre_hooks','_backward_hooks','_backward_pre_hooks'
-    if any(getattr(m, k) for m in model.modules() for k in hooks): raise InputError("it has hooks, which a graph would not call")
+    if _hooked(model, '_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks'):
+        raise InputError("it has hooks, which a graph would not call")
+
+# %% ../nbs/01e_graph.ipynb #569ef952
+_simple = bool,int,float,complex,str,type(None)
+
+def _look(v):
+    "What a change of the attribute `v` is seen by: its value, or the object and how much it holds"
+    if isinstance(v, _simple): return v
+    return v,len(v) if hasattr(v, '__len__') and not isinstance(v, Tensor) else 0
+
+def _traits(model):
+    "All that a network is beside its tensors: modes, attributes, hooks"
+    return [{k:_look(v) for k,v in vars(m).items()} for m in model.modules()]
+
+def _changed(a, b):
+    "The first attribute in which two of `_traits` differ; None where there is none"
+    def same(v, w): return v==w if isinstance(v, _simple) or isinstance(w, _simple) else v[0] is w[0] and v[1]==w[1]
+    if len(a)!=len(b): return '_modules'
+    return next((k for x,y in zip(a, b) for k in x|y if k not in x or k not in y or not same(x[k], y[k])), None)
+
+# %% ../nbs/01e_graph.ipynb #c40958aa
+def _drawn(): return random.getstate(),np.random.get_state()[1].tolist(),np.random.get_state()[2],torch.get_rng_state().tolist()
+
+@contextmanager
+def _unchanged(model):
+    "Refuse a network that draws random numbers on the host, or changes, while it is recorded"
+    buffers,traits,drawn = [*model.buffers()],_traits(model),_drawn()
+    yield
+    if drawn!=_drawn(): raise InputError("it draws random numbers on the host, which a graph would not")
+    if k := _changed(traits, _traits(model)):
+        for m,was in zip(model.modules(), traits): vars(m).update({k:v if isinstance(v, _simple) else v[0] for k,v in was.items()})
+        raise InputError(f"its forward pass changes {k}, which a graph would not")
+    replaced = any(a is not b for a,b in zip(buffers, model.buffers()))
+    if replaced: raise InputError("it replaces its buffers by other tensors, which a graph would not see")
 
 # %% ../nbs/01e_graph.ipynb #3d9cfa99
 class _Pass(nn.Module):
@@ -49,26 +83,45 @@ def _no_cast_cache():
     try: yield
     finally: torch.set_autocast_cache_enabled(was)
 
-# %% ../nbs/01e_graph.ipynb #6e6df3f9
-# a loader's threads may go on while this one records; older versions of torch cannot say so
-_others_go_on = {k:'thread_local' for k in signature(torch.cuda.make_graphed_callables).parameters if k=='capture_error_mode'}
+# %% ../nbs/01e_graph.ipynb #8fee6033
+@contextmanager
+def _without_waiting():
+    "An error where the host waits for the GPU"
+    was = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode('error')
+    try: yield
+    finally: torch.cuda.set_sync_debug_mode(was)
 
-# %% ../nbs/01e_graph.ipynb #8967f6ab
+_mode = dict(capture_error_mode='thread_local')       # a loader's threads may go on while this one records
+
+@contextmanager
+def _others_go_on():
+    "The same for versions of torch whose `make_graphed_callables` cannot be told; and whatever happens, the stream of before"
+    was,torch.cuda.graph = torch.cuda.graph,partial(torch.cuda.graph, **_mode)
+    try:
+        with torch.cuda.stream(torch.cuda.current_stream()): yield
+    finally: torch.cuda.graph = was
+
+# %% ../nbs/01e_graph.ipynb #e7c858f1
+def _graphed(model, xb):
+    "`model` recorded by torch"
+    own = tuple(o.as_subclass(Tensor).clone() for o in xb)
+    with _without_waiting(): model(*own)
+    how = _mode if 'capture_error_mode' in signature(torch.cuda.make_graphed_callables).parameters else {}
+    with _others_go_on(): return torch.cuda.make_graphed_callables(_Pass(model), own, allow_unused_input=True, **how)
+
+# %% ../nbs/01e_graph.ipynb #a19463fd
 def record(
     model:nn.Module,  # in the mode in which it will be called; it is not changed, and its weights stay where they are in memory
     *xb,              # inputs of one batch, tensors on a GPU
 )->callable:          # of inputs of the same shapes and types
     "`model` as a CUDA graph, with its backward pass where there are gradients"
     _check_recordable(model, xb)
-    there,undo = [*map(id, model.buffers())],_undo(model)
-    own = tuple(o.as_subclass(Tensor).clone() for o in xb)
-    with _naming('recorded'), _no_cast_cache():
-        try: new = torch.cuda.make_graphed_callables(_Pass(model), own, allow_unused_input=True, **_others_go_on)
-        finally: replaced = there!=[*map(id, model.buffers())]; undo()
-    if replaced: raise InputError("it replaces its buffers by other tensors, which a graph would not see")
-    def ask(*xb):
-        z = new(*(o.as_subclass(Tensor) for o in xb))
-        return z if z.dtype==autocast_dtype(z) else z.clone()
+    undo = _undo(model)
+    try:
+        with _naming('recorded'), _no_cast_cache(), _unchanged(model): new = _graphed(model, xb)
+    finally: undo()
+    def ask(*xb): return new(*(o.as_subclass(Tensor) for o in xb)).clone()
     _check_recording(ask, model, xb, undo)
     return ask
 
@@ -82,7 +135,7 @@ def _check_recording(new, model, xb, undo):
         return g
     with _naming('recorded'): _check_same(once(new), once(model), xb, max(1e-3, _coarse(xb[0])), 'recording')
 
-# %% ../nbs/01e_graph.ipynb #ff4b367d
+# %% ../nbs/01e_graph.ipynb #53a30176
 class Graph(nn.Module):
     "A network that is recorded at its first call, and replayed for inputs like those"
     _like = _replay = None
@@ -103,31 +156,32 @@ class Graph(nn.Module):
         if like==self._like and self._replay: return self._replay(*xb)
         if self._replay and not self._told:
             self._told = True
-            _log.warning(f"CUDA graph: the {self.who} runs without it where a batch is of another shape")
+            _log.warning(f"CUDA graph: the {self.who} runs without it for a batch that is not like the first")
         return self.model(*xb)
 
-# %% ../nbs/01e_graph.ipynb #b45f717e
+# %% ../nbs/01e_graph.ipynb #18b0adc3
 def _alike(model, xb):
     "What a recording holds for: the mode, gradients, the dtype of autocast, and the inputs' shapes and types"
-    x = xb[0]
-    return model.training,torch.is_grad_enabled(),autocast_dtype(x),*((o.shape,o.dtype,o.device) for o in xb if isinstance(o, Tensor))
+    x = first(xb, risinstance(Tensor))
+    cast = x is not None and autocast_dtype(x)
+    return model.training,torch.is_grad_enabled(),cast,*((o.shape,o.dtype,o.device) for o in xb if isinstance(o, Tensor))
 
 def _places(model):
     "Where its weights and buffers lie in memory, and which of them get gradients"
     return [(o.data_ptr(),o.requires_grad) for o in chain(model.parameters(), model.buffers())]
 
-# %% ../nbs/01e_graph.ipynb #470c65d4
+# %% ../nbs/01e_graph.ipynb #70b7f93f
 @patch
 def _record(self:Graph, xb):
     "Record, or say why not"
-    self._where = _places(self.model)
+    self._where,self._was = _places(self.model),_traits(self.model)
     try: self._replay = record(self.model, *xb)
     except Exception as e: _note('CUDA graph', e, self.who)
 
 @patch
 def moved(self:Graph)->bool:
-    "Whether the network's weights are elsewhere, or other ones are trained, than when it was recorded"
-    return self._like is not None and self._where!=_places(self.model)
+    "Whether the network's weights are elsewhere, other ones are trained, or it is another beside them, than when it was recorded"
+    return self._like is not None and (self._where!=_places(self.model) or _changed(self._was, _traits(self.model)) is not None)
 
 @patch
-def __getstate__(self:Graph): return vars(self)|dict(_like=None, _replay=None, _where=None)    # a recording cannot be pickled
+def __getstate__(self:Graph): return vars(self)|dict(_like=None, _replay=None, _where=None, _was=None)    # a recording cannot be pickled

@@ -257,28 +257,22 @@ class Compiled(_OneProgram):
 # %% ../nbs/05_speed.ipynb #a8f917c2
 class Graphed(_OneProgram):
     "Run the model's training passes as a CUDA graph, unless it cannot be recorded"
-    what,option,_stepped = 'CUDA graph','graph',False
+    what,option,_stepped,_was = 'CUDA graph','graph',False,None
     def before_fit(self):
         "Nothing is recorded yet"
         super().before_fit()
-        self._was,self._stepped = None,False
+        self._stepped = False
     def after_fit(self):
         "Let go of it"
         super().after_fit()
-        if self._was is not None: torch.backends.cudnn.benchmark = self._was
-    def before_train(self):
-        "Look whether the weights are where they were"
-        if self._net and self._net.moved(): self._net = None
+        if self._was is not None: torch.backends.cudnn.benchmark,self._was = self._was,None
     def after_step(self):
         "The gradients have been used"
         self._stepped = True
 
 # %% ../nbs/05_speed.ipynb #ac886e8d
 @patch
-def forward(self:Graphed,
-    f,   # the model
-    *xb, # inputs of the model
-):
+def _faster(self:Graphed, f, xb):
     "The recording's answer in training, where no gradients wait to be added to"
     if not self.training: return f(*xb)
     params = [p for p in f.parameters() if p.grad is not None]
@@ -286,6 +280,7 @@ def forward(self:Graphed,
         for p in params: p.grad = None
         self._stepped,params = False,()
     if params: return f(*xb)
+    if self._net and self.iter==0 and self._net.moved(): self._net = None
     if self._was is None: self._was,torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark,True
     if self._net is None: self._net = Graph(f, 'network')
     return self._net(*xb)

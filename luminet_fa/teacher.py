@@ -228,7 +228,7 @@ def _make_fast(self:Teacher, xb, device, dtype):
     if self.speed=='int8': return Int8(new)
     if self.speed not in ('auto','fold'): return new
     with eval_mode(new): new = cast_copy(new, *xb)                             # beside the source, which other dtypes are made of
-    return Graph(new) if self._graph else new
+    return Graph(new) if self._graph and (self._own or new is not own) else new
 
 # %% ../nbs/02_teacher.ipynb #eb296c7d
 @patch

@@ -7,7 +7,7 @@ __all__ = ['Diverged', 'OutOfTime', 'Deadline', 'Checkpoint', 'run_bytes', 'load
            'check_room']
 
 # %% ../../nbs/31_run.checkpoint.ipynb #22fa62bf
-import copy, io, json, math, shutil, time
+import io, json, math, shutil, time
 from itertools import count
 from pathlib import Path
 from textwrap import shorten
@@ -161,20 +161,17 @@ def after_epoch(self:Checkpoint):
 # %% ../../nbs/31_run.checkpoint.ipynb #fe4c5382
 @patch
 def _keep(self:Checkpoint, state):
-    "Write the state of the run; keep a copy of it back where the last writing is young and another epoch follows"
-    young = time.perf_counter()-self._wrote<self.every and self.epoch+1<self.n_epoch
-    self._held = copy.deepcopy(state) if young else state
-    if not young: self.flush()
+    "Write the state of the run, or hold it back where the last writing is young and another epoch follows"
+    buf = io.BytesIO()
+    torch.save(state, buf)
+    self._held = buf.getvalue()
+    if time.perf_counter()-self._wrote>=self.every or self.epoch+1>=self.n_epoch: self.flush()
 
 # %% ../../nbs/31_run.checkpoint.ipynb #4533beb0
 @patch
 def flush(self:Checkpoint):
-    "Write what was kept back"
-    if self._held is None: return
-    buf = io.BytesIO()
-    torch.save(self._held, buf)
-    write_atomic(self.file, buf.getvalue())
-    self._wrote,self._held = time.perf_counter(),None
+    "Write what was held back"
+    if self._held is not None and write_atomic(self.file, self._held): self._wrote,self._held = time.perf_counter(),None
 
 # %% ../../nbs/31_run.checkpoint.ipynb #2c188d34
 @patch

@@ -13,7 +13,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from fastcore.basics import patch, store_attr
+from types import SimpleNamespace
+from fastcore.basics import first, patch, store_attr
 from fastcore.meta import delegates
 from fastai.learner import Learner, noop
 from fastai.callback.progress import ProgressCallback
@@ -261,9 +262,9 @@ def asked(self:Job,
     "The teacher, or a view cache of it"
     if not _has_teacher(method): return None
     if self.cache and self._views is None:
-        folder = None if self.cache=='memory' else self.cache
-        self._views = ViewCache(self.teacher.ask, dls, folder, amp=_amp.get(self.dtype), bring=self.graph)
-        if self.cache=='memory': _in_memory[:] = [self._views.take(*_in_memory or [None])]
+        folder,old = (None,_in_memory) if self.cache=='memory' else (self.cache,[])
+        self._views = v = ViewCache(self.teacher.ask, dls, folder, amp=_amp.get(self.dtype), bring=self.graph, table=first(old))
+        if folder is None: _in_memory[:] = [SimpleNamespace(key=v.key, z=v.z, sums=v.sums)]
     return self._views or self.teacher.ask
 
 # %% ../../nbs/33_run.job.ipynb #4197d79a

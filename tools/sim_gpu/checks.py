@@ -132,12 +132,18 @@ def check_refused(tmp):
     except InputError as e: said = str(e)
     check('a graph of a detector is refused before anything is trained', 'not recorded: leave graph out' in said and not (tmp/'refused').exists(), said)
 
+class Freezes(Callback):
+    "BatchNorms in eval mode from the second epoch on"
+    order = 50
+    def before_train(self):
+        if self.epoch: [m.eval() for m in self.model.modules() if isinstance(m, nn.BatchNorm2d)]
+
 def check_graphs():
     "A fit with graphs against one without: equal to the last bit, since the simulator repeats the same operators"
     pair = dict(teacher='resnet20', student='resnet8', batches=5, epochs=2)
     cases = [(f'{"bf16" if b else "float32"}, {s}', b, dict(schedule=s)) for b in (False,True) for s in ('onecycle','decay')]
     cases += [("fastai's Adam", False, dict(opt=Adam)), ('accumulated gradients', False, dict(cbs=[GradientAccumulation(16)])),
-              ('clipped gradients', True, dict(cbs=[GradientClip(.1)]))]
+              ('clipped gradients', True, dict(cbs=[GradientClip(.1)])), ('frozen BatchNorms', False, dict(cbs=[Freezes()]))]
     for what,bf16,kw in cases:
         (one,_),(two,lines) = (log_of(lambda: pair_learner(bf16, g, **pair, **copy.deepcopy(kw))) for g in (False,True))
         same = all(torch.equal(a.cpu(), b.cpu()) for a,b in zip(one.model.state_dict().values(), two.model.state_dict().values()))
@@ -297,11 +303,16 @@ def check_turn(tmp):
         info = 'luminet_probe-0.dist-info'
         z.writestr(f'{info}/METADATA', 'Metadata-Version: 2.1\nName: luminet_probe\nVersion: 0\n')
         z.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n'); z.writestr(f'{info}/RECORD', '')
-    def turn(out, minutes, *more):
+    def turn(out, minutes, *more, stop=()):
         args = [repo/'experiments'/'turn.py', tmp/out, '--path', tmp/'tiny', '--minutes', minutes, '--mb', .5, '--quick', *more]
-        return subprocess.run([sys.executable, *map(str, args), '--', '--mini', '--device', 'cuda', '--graph', '--cache', 'memory'], capture_output=True, text=True)
-    one = turn('one', .5, '--wheels', wheels)
+        args += ['--', '--mini', '--device', 'cuda', '--graph', '--cache', 'memory', *stop]
+        return subprocess.run([sys.executable, *map(str, args)], capture_output=True, text=True)
+    def kept(out): return {f.name for f in (tmp/out).rglob('teacher-s0.ckpt.part*')}
+    one = turn('one', 20, '--wheels', wheels, '--no-measure', stop=['--minutes', .05])       # the campaign stops after an epoch
+    late = turn('late', .4, '--no-measure', '--back', tmp/'one')                            # four seconds: it has not begun
     two = turn('two', 20, '--back', tmp/'one')
+    check('a campaign that takes too long is ended, and nothing is lost', late.returncode==75 and kept('late')==kept('one')!=set(), (late.returncode, len(kept('late'))))
+    check('a folder that is not empty is refused', turn('one', 20).returncode==2)
     check('a turn installs what is missing', 'installed: luminet_probe' in one.stdout, one.stdout[-2000:]+one.stderr[-2000:] if one.returncode!=75 else '')
     check('it stops in its time and says that rows are left, and the next one finishes them', (one.returncode,two.returncode)==(75,0), (one.returncode, two.returncode, two.stderr[-2000:] if two.returncode else ''))
     files = [f for o in ('one','two') for f in (tmp/o).rglob('*') if f.is_file()]
