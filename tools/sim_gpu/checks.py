@@ -297,6 +297,7 @@ with one_line_errors(): run_recipe(r, device='cuda', out={str(tmp/'full')!r}, ve
 
 def check_turn(tmp):
     "A campaign on a lent machine: install, run, bring back, go on"
+    tmp.mkdir()
     tiny_cifar(tmp/'tiny', n=6)
     (wheels := tmp/'wheels').mkdir()
     with zipfile.ZipFile(wheels/'luminet_probe-0-py3-none-any.whl', 'w') as z:
@@ -368,6 +369,6 @@ if __name__=='__main__':
         check_loaders(Path(d)/'loaders')
         check_devices(Path(d))
         check_programs(Path(d))
-        check_turn(Path(d))
+        check_turn(Path(d)/'turn')
         check_processes(Path(d))
     sys.exit(failed>0)
