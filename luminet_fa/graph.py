@@ -54,7 +54,10 @@ def _changed(a, b):
     return next((k for x,y in zip(a, b) for k in x|y if k not in x or k not in y or not same(x[k], y[k])), None)
 
 # %% ../nbs/01e_graph.ipynb #c40958aa
-def _drawn(): return random.getstate(),np.random.get_state()[1].tolist(),np.random.get_state()[2],torch.get_rng_state().tolist()
+def _drawn():
+    "Where the host's three generators are"
+    _,keys,at,*_ = np.random.get_state()
+    return random.getstate(),keys.tolist(),at,torch.get_rng_state().tolist()
 
 @contextmanager
 def _unchanged(model):
