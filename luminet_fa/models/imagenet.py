@@ -160,10 +160,15 @@ def input_map(
     return None if same else InputMap(stats, inp[:2], inp.size)
 
 # %% ../../nbs/11_models.imagenet.ipynb #700e5e55
+def _any_size(create, *args, **kwargs):
+    "A network of timm; a transformer that can interpolate its positions takes images of any size"
+    try: return create(*args, dynamic_img_size=True, **kwargs)
+    except TypeError: return create(*args, **kwargs)                       # it knows no such option
+
 def _build(lib, key, n_out, w):
     "The network `key`, with the weights `w` that its library downloads, or random ones"
     if lib=='own': return mobilenet_v1(n_out)
-    if lib=='timm': return _timm(key).create_model(key, pretrained=w is not None, num_classes=n_out)
+    if lib=='timm': return _any_size(_timm(key).create_model, key, pretrained=w is not None, num_classes=n_out)
     return get_model(key, weights=w, num_classes=n_out)
 
 # %% ../../nbs/11_models.imagenet.ipynb #1018f997

@@ -488,12 +488,24 @@ def _named(self:Job, name):
     if name!='published': self.recipe = replace(self.recipe, teacher=name)
     return self.data.published(self.recipe.teacher, self.dls(0))
 
+# %% ../../nbs/33_run.job.ipynb #bd15956c
+@patch
+def _check_takes(self:Job, net, name, dls):
+    "Refuse a module or a Teacher that cannot take the images of `dls`; a detector resizes them"
+    if self.data.task.metric=='AP': return
+    h,w = s = (self.recipe.size,)*2 if self.recipe.size else dls.valid.dataset.x.shape[2:]
+    ask = net if isinstance(net, Teacher) else Teacher(net, speed=None)
+    try: ask(torch.zeros(2, dls.valid.dataset.x.shape[1], *s, device=first(ask.module.parameters()).device))
+    except (AssertionError, RuntimeError) as e:
+        raise InputError(f"{name} cannot take images of {h} x {w} pixels: {str(e).splitlines()[0]}") from None
+
 # %% ../../nbs/33_run.job.ipynb #e6e5ed1e
 @patch
 def check_student(self:Job):
     "Make the student once: what is wrong with its name or with the file that it starts from is told before a teacher is trained"
     dls = self.dls(0, self.methods[0])                                      # the loaders that the teacher is measured with
     net = self.data.task.model(self.recipe.student, dls.c, **self.net(self.recipe))
+    self._check_takes(net, self.recipe.student, dls)
     was = self.teacher,self.cache
     self.teacher,self.cache = RunTeacher(Teacher(net), '', 0.),None
     try:
@@ -524,13 +536,21 @@ def _fitted(self:Job, t, dls):
     if t.vocab is not None: t.class_map = torch.tensor(match_classes(dls.vocab, t.vocab))
     return t
 
+# %% ../../nbs/33_run.job.ipynb #392de82a
+@patch
+def _teach(self:Job):
+    "Train the teacher, if its network takes the images"
+    r,dls = self.recipe.of_teacher(),self.dls(0, 'teacher')
+    self._check_takes(self.data.task.model(r.student, dls.c, **self.net(r, start=False)), r.student, dls)
+    return self.fit('teacher', 0)
+
 # %% ../../nbs/33_run.job.ipynb #edae810a
 @patch
 def use_teacher(self:Job,
     teacher=None, # what load_teacher takes; also 'published' (torchvision's), for ImageNet 'timm:NAME'; None: train one with seed 0
 )->list:          # the run that trained it, if one did
     "Take or train the teacher, and measure it"
-    runs = [] if teacher is not None else [self.fit('teacher', 0)]
+    runs = [] if teacher is not None else [self._teach()]
     dls = self.dls(0, [*self.methods, 'teacher'][0])
     t = runs[0]['weights'] if runs else self._named(teacher)
     task,own = self.data.task,self.recipe.of_teacher()
@@ -538,6 +558,7 @@ def use_teacher(self:Job,
         t = Teacher(t, task.model(own.student, dls.c, **self.net(own, start=False)), weights_only=not self.trust, speed=self.speed)
         if self.data.folders: t = self._fitted(t, dls)
     elif t.speed=='auto': t.speed = self.speed
+    if not runs: self._check_takes(t, self.recipe.teacher, dls)
     claim = None if runs or self.holdout else self.recipe.published.get('teacher')
     top1 = 100*task.grade(t, dls.valid.new(rank=0, world=1), expected=claim and claim/100, n=None if runs else self.data.sample)
     self.teacher = RunTeacher(t, _teacher_hash(t), top1, given=not runs)
