@@ -38,12 +38,16 @@ def place(
     return copy.deepcopy(model).to(device=device, dtype=dtype)
 
 # %% ../nbs/02_teacher.ipynb #c3ef8005
+def _check_there(file):
+    "`file`, if there is one"
+    if not Path(file).exists(): raise PathError(f"no teacher at {file}")
+    return file
+
 def _resolve(teacher, arch, weights_only, key):
     "The module or `Learner` that `teacher` is or that a file holds, or a module with the weights"
     name,found = 'checkpoint',teacher
     if isinstance(teacher, (str, Path)):
-        if not Path(teacher).exists(): raise PathError(f"no teacher at {teacher}")
-        name,found = teacher,read_weights(teacher, weights_only)
+        name,found = teacher,read_weights(_check_there(teacher), weights_only)
     if isinstance(found, (Learner,nn.Module)): return found
     if found is teacher and not isinstance(found, Mapping):
         raise InputError(f"a teacher is a module, a Learner, a state dict or a path to one, got {type(teacher).__name__}")

@@ -25,6 +25,7 @@ from .options import RunOptions, _home, check_device, check_list, check_seeds
 from .recipes import Recipe, get_recipe
 from .report import Summary
 from .shipping import ship_run
+from ..teacher import _check_there
 
 # %% ../../nbs/35_run.experiment.ipynb #31c0de10
 def _with_settings(r, methods, settings):
@@ -64,10 +65,11 @@ def _teacher(r, teacher):
     "Recipe `r` with the network that `teacher` names, and what is left to load"
     teacher = _home(teacher)
     if not isinstance(teacher, str) or Path(teacher).exists(): return r,teacher
-    name,is_,file = teacher.partition('=')
+    name,is_,file = map(_home, teacher.partition('='))
     own = data_sets[r.data].folders
-    if is_: return replace(r, teacher=name, teacher_net=(_body(r, name) or dict(body=None)) if own else r.teacher_net),_home(file)
-    if not own or Path(name).suffix in ('.pkl','.pth','.safetensors'): return r,teacher
+    if is_: return replace(r, teacher=name, teacher_net=(_body(r, name) or dict(body=None)) if own else r.teacher_net),_check_there(file)
+    if Path(name).suffix in ('.pkl','.pth','.safetensors'): _check_there(name)
+    if not own: return r,teacher
     return replace(r, teacher=name, teacher_net=_body(r, name)),None
 
 # %% ../../nbs/35_run.experiment.ipynb #faa7cdfc
