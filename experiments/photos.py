@@ -7,7 +7,8 @@
         --epochs 12 --rates .001 .001 .001 --save results
 
 DIR holds `train` and one or two of `validation`, `valid`, `val` and `test`, each with a folder for each class. The same command goes on where it
-was interrupted. FILE has as many classes as DIR; or it has ImageNet's, and then the folders are called by their WordNet ids.
+was interrupted. FILE has the weights of a network for the classes in DIR, or for ImageNet's if the folders are called by their WordNet ids; or it is a
+learner of yours (.pkl), whose code is run.
 
 Training pictures are mirrored and not cropped, so each has two views. The teacher is asked once for both and never again: a student with a
 teacher takes the time of one without. Rates are chosen for each method with a seed that no result uses, on the first of the folders to validate
@@ -63,18 +64,23 @@ def teacher_of(word, path, at):
     "The Teacher that NAME=FILE says, for the classes in `path`, asked at `at` pixels"
     name, _, file = word.partition('=')
     vocab = sorted(o.name for o in (Path(path)/'train').iterdir() if o.is_dir())
+    tfm = InputMap(STATS, stats_of(name), at)
+    if file.endswith('.pkl'):
+        t = Teacher(file, weights_only=False, teacher_tfm=tfm)
+        t.class_map = torch.tensor(match_classes(vocab, t.vocab))
+        return name, t
     weights = read_weights(file)
     c, cm = classes_in(name, weights), None
     if c != len(vocab):
         from timm.data import ImageNetInfo
         cm = match_classes(vocab, ImageNetInfo().label_names())
-    return name, Teacher(load_teacher(weights, arch=make_model(name, c)), class_map=cm, teacher_tfm=InputMap(STATS, stats_of(name), at))
+    return name, Teacher(load_teacher(weights, arch=make_model(name, c)), class_map=cm, teacher_tfm=tfm)
 
 @call_parse
 @delegates(RunOptions, but=['fresh', 'sync', 'compile', 'cache', 'trust', 'bars', 'channels_last', 'cbs', 'holdout', 'ledger', 'out'])
 def main(
     name:str,         # what the rows call it
-    teacher:str=None, # NAME=FILE of weights
+    teacher:str=None, # NAME=FILE of weights, or of an exported learner whose author you trust
     student:str='resnet18', # network, which starts from random weights
     size:int=64,      # height and width of the student's pictures, pixels
     at:int=None,      # of the teacher's (default: the student's)
