@@ -494,8 +494,9 @@ def _check_takes(self:Job, net, name, dls):
     "Refuse a module or a Teacher that cannot take the images of `dls`; a detector resizes them"
     if self.data.task.metric=='AP': return
     h,w = s = (self.recipe.size,)*2 if self.recipe.size else dls.valid.dataset.x.shape[2:]
-    ask = net if isinstance(net, Teacher) else Teacher(net, speed=None)
-    try: ask(torch.zeros(2, dls.valid.dataset.x.shape[1], *s, device=first(ask.module.parameters()).device))
+    x = torch.zeros(2, dls.valid.dataset.x.shape[1], *s)
+    m,tfm = (net.module,net.tfm) if isinstance(net, Teacher) else (net,None)
+    try: Teacher(m, speed=None, teacher_tfm=tfm)(x.to(next(m.parameters(), x).device))                 # a Teacher itself remembers nothing of it
     except (AssertionError, RuntimeError) as e:
         raise InputError(f"{name} cannot take images of {h} x {w} pixels: {str(e).splitlines()[0]}") from None
 
