@@ -496,7 +496,7 @@ def _check_takes(self:Job, net, name, dls):
     h,w = s = (self.recipe.size,)*2 if self.recipe.size else dls.valid.dataset.x.shape[2:]
     x = torch.zeros(2, dls.valid.dataset.x.shape[1], *s)
     m,tfm = (net.module,net.tfm) if isinstance(net, Teacher) else (net,None)
-    try: Teacher(m, speed=None, teacher_tfm=tfm)(x.to(next(m.parameters(), x).device))                 # a Teacher itself remembers nothing of it
+    try: Teacher(m, speed=None, teacher_tfm=tfm)(x.to(next(m.parameters(), x).device))   # a Teacher itself remembers nothing of it
     except (AssertionError, RuntimeError) as e:
         raise InputError(f"{name} cannot take images of {h} x {w} pixels: {str(e).splitlines()[0]}") from None
 
